@@ -1,0 +1,359 @@
+"""Array, the value that everything here computes with, and `bind`, which runs one primitive at the right level.
+
+An Array is (value, level, index): a value of the level below, the level that watches over it, and its place there (None: nothing depends on
+it that is watched). It obeys the standard itself. This module knows neither what a level does to an operation nor what a rule is.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tl_arrayapi.autograd.primitive import PRIMITIVES, Primitive
+from tl_arrayapi.autograd.source import user_line
+from tl_arrayapi.errors import NoRuleError, ShapeError, WatchedError
+
+__all__ = ["NO_STATIC", "Array", "Level", "bind", "bottom", "function_of", "installed"]
+
+NO_STATIC: dict[str, Any] = {}
+
+
+class Level:
+    """What is done to an operation: levels are numbered, and an operation runs at the highest level among its operands.
+
+    ``functions`` maps primitives to the library's functions for as long as every value of this level is the library's own, and is None
+    otherwise: what is in it needs no further dispatch. ``nodes`` receives what such an operation leaves behind.
+    """
+
+    __slots__ = ("functions", "namespace", "nodes", "number")
+
+    number: int
+    namespace: Any
+    functions: dict[Primitive, Callable[..., Any]] | None
+    nodes: list[Any]
+
+    def process(self, primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any]) -> Any:
+        """Run ``primitive`` on operands of which at least one is of this level, and none of a higher one."""
+        raise NotImplementedError
+
+    def stop(self, array: "Array") -> Any:
+        """Return the value of ``array`` cut off from this level's derivatives."""
+        return array
+
+    def describe(self, array: "Array") -> str:
+        """Say in a few words what this level does to ``array``, for its printed form."""
+        return ""
+
+
+class Array:
+    """An array of any Array API library, at a level of differentiation.
+
+    Users do not make one: their functions receive it from `grad` and its relatives, and it behaves as the standard says an array does.
+    Arrays are immutable.
+    """
+
+    __slots__ = ("index", "level", "value")
+    # NumPy's operators then defer to ours, and its functions refuse an Array instead of reading it silently.
+    __array_ufunc__ = None
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, value: Any, level: Level, index: int | None = None) -> None:
+        self.value = value
+        self.level = level
+        self.index = index
+
+    # ---- attributes
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        """Return the differentiable namespace of this array; with ``api_version``, if its library knows that version."""
+        return self.level.namespace if api_version is None else self.level.namespace.at_version(api_version)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes."""
+        return tuple(self.value.shape)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.value.shape)
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return math.prod(self.value.shape)
+
+    @property
+    def dtype(self) -> Any:
+        """The library's dtype."""
+        return self.value.dtype
+
+    @property
+    def device(self) -> Any:
+        """The library's device."""
+        return self.level.namespace.backend.device_of(bottom(self))
+
+    @property
+    def T(self) -> "Array":
+        """The transpose of a matrix."""
+        if self.ndim != 2:
+            raise ShapeError(f".T takes an array of two axes; got shape {self.shape}: use .mT or xp.permute_dims")
+        return self.mT
+
+    @property
+    def mT(self) -> "Array":
+        """The array with its last two axes exchanged."""
+        transposed: Array = self.level.namespace.matrix_transpose(self)
+        return transposed
+
+    def to_device(self, device: Any, /, *, stream: Any = None) -> "Array":
+        """Return this array on ``device``; a watched array can only stay where it is."""
+        if device == self.device:
+            return self
+        refuse_watched(self, "to_device")
+        moved = self.level.namespace.backend.to_device(bottom(self), device)
+        return Array(moved, self.level.namespace.ground)
+
+    # ---- leaving the trace
+    def __bool__(self) -> bool:
+        return bool(bottom(self))
+
+    def __int__(self) -> int:
+        return int(bottom(self))
+
+    def __index__(self) -> int:
+        return int(bottom(self).__index__())
+
+    def __float__(self) -> float:
+        refuse_watched(self, "float()")
+        return float(bottom(self))
+
+    def __complex__(self) -> complex:
+        refuse_watched(self, "complex()")
+        return complex(bottom(self))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        """Return a constant as a NumPy array; a watched array is refused."""
+        refuse_watched(self, "a NumPy function or numpy.asarray")
+        host = self.level.namespace.backend.to_host(bottom(self))
+        return host if dtype is None else host.astype(dtype)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        """Export a constant; a watched array is refused."""
+        refuse_watched(self, "DLPack")
+        return bottom(self).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[Any, int]:
+        """Return the DLPack device of the innermost array."""
+        device: tuple[Any, int] = bottom(self).__dlpack_device__()
+        return device
+
+    def __repr__(self) -> str:
+        note = self.level.describe(self)
+        return f"Array({self.value!r}{', ' + note if note else ''})"
+
+    # ---- a sequence of its first axis
+    def __len__(self) -> int:
+        if not self.value.shape:
+            raise TypeError("len() of a 0-d array: it has no axes")
+        return int(self.value.shape[0])
+
+    def __iter__(self) -> Iterator["Array"]:
+        if not self.value.shape:
+            raise TypeError("iteration over a 0-d array: it has no axes")
+        return (self[i, ...] for i in range(len(self)))
+
+    def __getitem__(self, key: Any) -> "Array":
+        item: Array = self.level.namespace.getitem(self, key)
+        return item
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        raise NoRuleError(
+            f"an Array is immutable: no item can be assigned ({user_line()}). "
+            "Build the result with xp.where, xp.concat or xp.stack instead"
+        )
+
+
+def bottom(x: Any) -> Any:
+    """Return the library's own array under all the levels of ``x``."""
+    while type(x) is Array:
+        x = x.value
+    return x
+
+
+def watched(x: Any) -> bool:
+    """Say whether a derivative depends on ``x``."""
+    while type(x) is Array:
+        if x.index is not None:
+            return True
+        x = x.value
+    return False
+
+
+def refuse_watched(array: Array, asked: str) -> None:
+    """Raise where ``array`` is watched: its gradient would be lost without a word."""
+    if watched(array):
+        raise WatchedError(
+            f"{asked} would take an array of shape {array.shape} out of its gradient ({user_line()}). "
+            "Compute with the functions of tl.array_namespace(x), or write tl.stop_gradient(x) to leave its gradient out on purpose"
+        )
+
+
+def bind(primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any], default: Level | None = None) -> Any:
+    """Run ``primitive`` at the highest level among its operands, or at ``default`` where none of them has one.
+
+    Operands are Arrays, arrays of the library, Python numbers (they become 0-d arrays of their neighbours' dtype) or None.
+    """
+    top = default
+    plain = False
+    for x in operands:
+        if type(x) is Array:
+            if top is None or x.level.number > top.number:
+                top = x.level
+        else:
+            plain = True
+    assert top is not None  # the callers have an Array, or a namespace with its ground
+    if plain:
+        operands = top.namespace.ground.lift_operands(primitive, operands)
+    return top.process(primitive, operands, static)
+
+
+def fail(primitive: Primitive, operands: tuple[Any, ...], error: Exception) -> None:
+    """Add to a library's own error what was computed, and the user's line."""
+    shapes = ", ".join(
+        f"{str(x.dtype).rpartition('.')[2]}{list(x.shape)}" if hasattr(x, "shape") else repr(x) for x in operands
+    )
+    line = user_line()
+    error.add_note(f"in {primitive.name}({shapes})" + (f", at {line}" if line else ""))
+
+
+# ---- the functions of a namespace and the operators of Array are made from the table
+def _unary(primitive: Primitive, default: Level | None) -> Callable[..., Any]:
+    records = not primitive.zero_gradient
+
+    def function(x: Any, /) -> Any:
+        if type(x) is Array:
+            level = x.level
+            functions = level.functions
+            if functions is not None:
+                value = x.value
+                try:
+                    out = functions[primitive](value)
+                except Exception as error:
+                    fail(primitive, (value,), error)
+                    raise
+                index = x.index
+                if index is None or not records:
+                    return Array(out, level)
+                nodes = level.nodes
+                nodes.append((primitive, (index,), (value,), NO_STATIC, out))
+                return Array(out, level, len(nodes) - 1)
+        return bind(primitive, (x,), NO_STATIC, default)
+
+    return function
+
+
+def _binary(primitive: Primitive, default: Level | None) -> Callable[..., Any]:
+    records = not primitive.zero_gradient
+
+    def function(x1: Any, x2: Any, /) -> Any:
+        if type(x1) is Array:
+            level = x1.level
+            functions = level.functions
+            if functions is not None:
+                value1 = x1.value
+                if type(x2) is Array:
+                    if x2.level is not level:
+                        return bind(primitive, (x1, x2), NO_STATIC, default)
+                    value2, index2 = x2.value, x2.index
+                elif type(x2) is float or type(x2) is int:
+                    value2, index2 = level.namespace.ground.scalar(x2, value1.dtype, value1), None
+                else:
+                    return bind(primitive, (x1, x2), NO_STATIC, default)
+                try:
+                    out = functions[primitive](value1, value2)
+                except Exception as error:
+                    fail(primitive, (value1, value2), error)
+                    raise
+                index1 = x1.index
+                if not records or (index1 is None and index2 is None):
+                    return Array(out, level)
+                nodes = level.nodes
+                nodes.append((primitive, (index1, index2), (value1, value2), NO_STATIC, out))
+                return Array(out, level, len(nodes) - 1)
+        return bind(primitive, (x1, x2), NO_STATIC, default)
+
+    return function
+
+
+def _general(primitive: Primitive, default: Level | None) -> Callable[..., Any]:
+    count, names = primitive.operands, primitive.positional
+
+    def function(*args: Any, **static: Any) -> Any:
+        operands = args[:count]
+        if len(operands) < count or len(args) > count + len(names):
+            raise TypeError(f"{primitive.name}() takes {count} arrays{' and ' + ', '.join(names) if names else ''}; got {len(args)} arguments")
+        if len(args) > count:
+            static.update(zip(names, args[count:], strict=False))
+        x = operands[0]
+        if count == 1 and type(x) is Array:
+            level = x.level
+            functions = level.functions
+            if functions is not None and primitive.vjps:
+                value = x.value
+                try:
+                    out = functions[primitive](value, **static)
+                except Exception as error:
+                    fail(primitive, (value,), error)
+                    raise
+                index = x.index
+                if index is None:
+                    return Array(out, level)
+                nodes = level.nodes
+                nodes.append((primitive, (index,), (value,), static, out))
+                return Array(out, level, len(nodes) - 1)
+        return bind(primitive, operands, static, default)
+
+    return function
+
+
+def _gathering(primitive: Primitive, default: Level | None) -> Callable[..., Any]:
+    def function(arrays: Any, /, **static: Any) -> Any:
+        return bind(primitive, tuple(arrays), static, default)
+
+    return function
+
+
+def function_of(primitive: Primitive, default: Level | None = None) -> Callable[..., Any]:
+    """Return the public function of ``primitive``: it takes Arrays, arrays of ``default``'s library and Python numbers."""
+    if primitive.gather is not None:
+        return _gathering(primitive, default)
+    plain = not primitive.positional and (primitive.zero_gradient or len(primitive.vjps) == primitive.operands)
+    if plain and primitive.kind.value in ("elementwise", "contraction") and primitive.operands < 3:
+        return (_unary if primitive.operands == 1 else _binary)(primitive, default)
+    return _general(primitive, default)
+
+
+def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
+    def operator(self: Any, other: Any) -> Any:
+        return function(other, self)
+
+    return operator
+
+
+_BINARY = {
+    **{"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide", "mod": "remainder"},
+    **{"pow": "pow", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"},
+    **{"lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift"},
+}
+_COMPARISONS = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal"}
+_UNARY = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}
+
+
+def installed() -> None:
+    """Give Array the operators of the primitives in the table; done once, when the rules have been imported."""
+    for dunder, name in {**_BINARY, **_COMPARISONS}.items():
+        function = function_of(PRIMITIVES["", name])
+        setattr(Array, f"__{dunder}__", function)
+        if dunder in _BINARY:
+            setattr(Array, f"__r{dunder}__", _reflected(function))
+    for dunder, name in _UNARY.items():
+        setattr(Array, f"__{dunder}__", function_of(PRIMITIVES["", name]))

@@ -1,0 +1,270 @@
+"""Functions of the standard that are written with others: each is a plain function of the namespace ``xp`` and its arguments.
+
+They need no rule, and work at every level.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial, update_wrapper
+from typing import Any
+
+from tl_arrayapi.autograd.array import Array, bind, bottom
+from tl_arrayapi.autograd.rules.indexing import GETITEM
+from tl_arrayapi.autograd.rules.reduction import reduced_axes
+from tl_arrayapi.errors import ShapeError
+
+__all__ = ["COMPOSITES", "EXTENSIONS", "bound"]
+
+Axis = int | tuple[int, ...] | None
+
+
+def bound(function: Callable[..., Any], xp: Any) -> Callable[..., Any]:
+    """Return ``function`` with its first argument, the namespace, filled in."""
+    return update_wrapper(partial(function, xp), function)
+
+
+# ---- statistics
+def mean(xp: Any, x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
+    count = math.prod(x.shape[a] for a in reduced_axes(axis, x.ndim))
+    return xp.sum(x, axis=axis, keepdims=keepdims) / (count if count else math.nan)
+
+
+def var(xp: Any, x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+    count = math.prod(x.shape[a] for a in reduced_axes(axis, x.ndim))
+    centred = x - mean(xp, x, axis=axis, keepdims=True)
+    squared = xp.real(centred * xp.conj(centred)) if xp.isdtype(x.dtype, "complex floating") else centred * centred
+    freedom = count - correction
+    return xp.sum(squared, axis=axis, keepdims=keepdims) / (freedom if freedom > 0 else math.nan)
+
+
+def std(xp: Any, x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+    return xp.sqrt(var(xp, x, axis=axis, correction=correction, keepdims=keepdims))
+
+
+# ---- elementwise
+def clip(xp: Any, x: Any, /, min: Any = None, max: Any = None) -> Any:
+    x = xp.lift(x)
+    if min is not None:
+        x = xp.astype(xp.maximum(x, min), x.dtype)
+    if max is not None:
+        x = xp.astype(xp.minimum(x, max), x.dtype)
+    return xp.positive(x) if min is None and max is None else x
+
+
+# ---- manipulation
+def unstack(xp: Any, x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+    x = xp.moveaxis(x, axis, 0)
+    return tuple(x[i, ...] for i in range(x.shape[0]))
+
+
+def broadcast_arrays(xp: Any, *arrays: Any) -> tuple[Any, ...]:
+    lifted = [xp.lift(x) for x in arrays]
+    shape = xp.broadcast_shapes(*(x.shape for x in lifted)) if hasattr(xp, "broadcast_shapes") else _shape_of_all(lifted)
+    return tuple(xp.broadcast_to(x, tuple(shape)) for x in lifted)
+
+
+def _shape_of_all(arrays: list[Any]) -> tuple[int, ...]:
+    rank = max((x.ndim for x in arrays), default=0)
+    padded = [(1,) * (rank - x.ndim) + x.shape for x in arrays]
+    shape = tuple(max(lengths) if 0 not in lengths else 0 for lengths in zip(*padded, strict=True))
+    for lengths in padded:
+        if any(n not in (1, m) for n, m in zip(lengths, shape, strict=True)):
+            raise ShapeError(f"shapes {[x.shape for x in arrays]} do not broadcast with one another")
+    return shape
+
+
+def meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
+    lifted = [xp.lift(x) for x in arrays]
+    rank = len(lifted)
+    axes = list(range(rank))
+    if indexing == "xy" and rank > 1:
+        axes[:2] = [1, 0]
+    grid = [xp.reshape(x, tuple(-1 if i == axis else 1 for i in range(rank))) for x, axis in zip(lifted, axes, strict=True)]
+    return broadcast_arrays(xp, *grid)
+
+
+def diff(xp: Any, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
+    parts = [part for part in (prepend, x, append) if part is not None]
+    x = xp.concat(parts, axis=axis) if len(parts) > 1 else xp.lift(x)
+    before = (slice(None),) * (axis % x.ndim)
+    for _ in range(n):
+        x = x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
+    return x
+
+
+def sort(xp: Any, x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    order = xp.argsort(x, axis=axis, descending=descending, stable=stable)
+    return take_along_axis(xp, xp.lift(x), order, axis=axis)
+
+
+# ---- products
+def tensordot(xp: Any, x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
+    x1, x2 = xp.lift(x1), xp.lift(x2)
+    if isinstance(axes, int):
+        left, right = tuple(range(x1.ndim - axes, x1.ndim)), tuple(range(axes))
+    else:
+        left, right = (tuple(a % x.ndim for a in along) for x, along in zip((x1, x2), axes, strict=True))
+    if tuple(x1.shape[a] for a in left) != tuple(x2.shape[a] for a in right):
+        raise ShapeError(f"tensordot over axes {left} of shape {x1.shape} and axes {right} of shape {x2.shape}: their lengths differ")
+    kept1 = tuple(a for a in range(x1.ndim) if a not in left)
+    kept2 = tuple(a for a in range(x2.ndim) if a not in right)
+    rows, columns = tuple(x1.shape[a] for a in kept1), tuple(x2.shape[a] for a in kept2)
+    count = math.prod(x1.shape[a] for a in left)
+    matrix1 = xp.reshape(xp.permute_dims(x1, kept1 + left), (math.prod(rows), count))
+    matrix2 = xp.reshape(xp.permute_dims(x2, right + kept2), (count, math.prod(columns)))
+    return xp.reshape(xp.matmul(matrix1, matrix2), rows + columns)
+
+
+def vecdot(xp: Any, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    x1, x2 = xp.lift(x1), xp.lift(x2)
+    x1, x2 = xp.moveaxis(x1, axis, -1), xp.moveaxis(x2, axis, -1)
+    if x1.shape[-1] != x2.shape[-1]:
+        raise ShapeError(f"vecdot of vectors of {x1.shape[-1]} and {x2.shape[-1]} elements: their lengths differ")
+    x1 = xp.conj(x1) if xp.isdtype(x1.dtype, "complex floating") else x1
+    return xp.sum(x1 * x2, axis=-1)
+
+
+def outer(xp: Any, x1: Any, x2: Any, /) -> Any:
+    x1, x2 = xp.lift(x1), xp.lift(x2)
+    if x1.ndim != 1 or x2.ndim != 1:
+        raise ShapeError(f"outer takes two vectors; got shapes {x1.shape} and {x2.shape}")
+    return x1[:, None] * x2[None, :]
+
+
+def trace(xp: Any, x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    return xp.sum(diagonal(xp, x, offset=offset), axis=-1, dtype=dtype)
+
+
+def diagonal(xp: Any, x: Any, /, *, offset: int = 0) -> Any:
+    x = xp.lift(x)
+    rows, columns = x.shape[-2:]
+    first = -offset * columns if offset < 0 else offset
+    count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
+    flat = xp.reshape(x, (*x.shape[:-2], rows * columns))
+    return flat[..., first : first + (count - 1) * (columns + 1) + 1 : columns + 1] if count else flat[..., :0]
+
+
+def vector_norm(xp: Any, x: Any, /, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Any:
+    size = xp.abs(xp.lift(x))
+    if ord == math.inf:
+        return xp.max(size, axis=axis, keepdims=keepdims)
+    if ord == -math.inf:
+        return xp.min(size, axis=axis, keepdims=keepdims)
+    if ord == 0:
+        return xp.sum(xp.astype(size != 0, size.dtype), axis=axis, keepdims=keepdims)
+    if ord == 1:
+        return xp.sum(size, axis=axis, keepdims=keepdims)
+    if ord == 2:
+        return xp.sqrt(xp.sum(size * size, axis=axis, keepdims=keepdims))
+    return xp.pow(xp.sum(xp.pow(size, ord), axis=axis, keepdims=keepdims), 1.0 / ord)
+
+
+# ---- indexing
+def getitem(xp: Any, x: Any, key: Any, /) -> Any:
+    """Index as the standard says: integers, slices, None and Ellipsis; one boolean array; or integer arrays for the first axes."""
+    parts = key if isinstance(key, tuple) else (key,)
+    if all(part is None or part is Ellipsis or isinstance(part, (int, slice)) for part in parts):
+        return bind(GETITEM, (x,), {"key": parts})
+    parts = tuple(_index(xp, part) for part in parts)
+    if all(part is None or part is Ellipsis or isinstance(part, (int, slice)) for part in parts):
+        return bind(GETITEM, (x,), {"key": parts})
+    masks = [part for part in parts if isinstance(part, Array) and xp.isdtype(part.dtype, "bool")]
+    if masks:
+        return _masked(xp, x, parts)
+    return _gathered(xp, x, parts)
+
+
+def _index(xp: Any, part: Any) -> Any:
+    """Return one part of a key in canonical form: an int for what is a 0-d integer, an Array for an index array."""
+    if part is None or part is Ellipsis or isinstance(part, (int, slice)):
+        return part
+    if isinstance(part, list):
+        part = xp.asarray(part)
+    part = xp.lift(part, "an index")
+    if part.ndim == 0 and xp.isdtype(part.dtype, "integral") and not xp.backend.lazy:
+        return int(part)
+    return part
+
+
+def _masked(xp: Any, x: Any, parts: tuple[Any, ...]) -> Any:
+    mask, rest = parts[0], parts[1:]
+    if not isinstance(mask, Array) or any(part is not Ellipsis for part in rest):
+        raise ShapeError("a boolean array stands alone in an index: x[mask], or x[mask, ...]")
+    if mask.shape != x.shape[: mask.ndim]:
+        raise ShapeError(f"a boolean index of shape {mask.shape} does not fit the first axes of an array of shape {x.shape}")
+    rows = xp.reshape(x, (math.prod(mask.shape), *x.shape[mask.ndim :]))
+    return xp.take(rows, xp.nonzero(xp.reshape(mask, (-1,)))[0], axis=0)
+
+
+def _gathered(xp: Any, x: Any, parts: tuple[Any, ...]) -> Any:
+    """Gather by integer arrays: leading axes indexed by arrays and integers become one axis, which a single ``take`` indexes."""
+    used = len([part for part in parts if part is not None and part is not Ellipsis])
+    if Ellipsis in [part for part in parts if part is Ellipsis]:
+        at = next(i for i, part in enumerate(parts) if part is Ellipsis)
+        parts = parts[:at] + (slice(None),) * (x.ndim - used) + parts[at + 1 :]
+    first = next(i for i, part in enumerate(parts) if isinstance(part, Array))
+    last = max(i for i, part in enumerate(parts) if isinstance(part, Array))
+    between = parts[first : last + 1]
+    if any(not isinstance(part, (Array, int)) for part in between) or any(part is None for part in parts):
+        raise ShapeError("integer arrays in an index must stand side by side, without None: index in two steps instead")
+    while first and isinstance(parts[first - 1], int):
+        first -= 1
+    while last + 1 < len(parts) and isinstance(parts[last + 1], int):
+        last += 1
+    before, chosen, after = parts[:first], parts[first : last + 1], parts[last + 1 :]
+    rest = before + (slice(None),) * len(chosen) + after
+    x = bind(GETITEM, (x,), {"key": rest})
+    axis = len([part for part in before if not isinstance(part, int)])
+    lengths = x.shape[axis : axis + len(chosen)]
+    indices = broadcast_arrays(xp, *(xp.lift(part) for part in chosen))
+    flat = indices[0] * 0
+    for index, length in zip(indices, lengths, strict=True):
+        flat = flat * length + xp.where(index < 0, index + length, index)
+    shape = x.shape[:axis] + flat.shape + x.shape[axis + len(chosen) :]
+    joined = xp.reshape(x, (*x.shape[:axis], math.prod(lengths), *x.shape[axis + len(chosen) :]))
+    return xp.reshape(xp.take(joined, xp.reshape(flat, (-1,)), axis=axis), shape)
+
+
+def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Any:
+    """Gather along one axis, by one index for every element of the result."""
+    x, indices = xp.lift(x), xp.lift(indices)
+    axis = axis % x.ndim
+    shape = tuple(max(n, m) if i != axis else 1 for i, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True)))
+    indices = xp.broadcast_to(indices, shape[:axis] + (indices.shape[axis],) + shape[axis + 1 :])
+    x = xp.broadcast_to(x, shape[:axis] + (x.shape[axis],) + shape[axis + 1 :])
+    flat = xp.where(indices < 0, indices + x.shape[axis], indices)
+    stride = 1
+    offset: Any = None
+    for i in reversed(range(x.ndim)):
+        if i == axis:
+            flat = flat * stride
+        elif x.shape[i] > 1:
+            steps = xp.arange(0, x.shape[i] * stride, stride, dtype=indices.dtype, device=indices.device)
+            steps = xp.reshape(steps, tuple(-1 if j == i else 1 for j in range(x.ndim)))
+            offset = steps if offset is None else offset + steps
+        stride *= x.shape[i]
+    flat = flat if offset is None else flat + offset
+    return xp.reshape(xp.take(xp.reshape(x, (-1,)), xp.reshape(flat, (-1,)), axis=0), indices.shape)
+
+
+# ---- dtypes
+def result_type(xp: Any, *arrays_and_dtypes: Any) -> Any:
+    return xp.inner.result_type(*(bottom(x) for x in arrays_and_dtypes))
+
+
+COMPOSITES: dict[str, Callable[..., Any]] = {
+    **{"mean": mean, "var": var, "std": std, "clip": clip, "unstack": unstack},
+    **{"broadcast_arrays": broadcast_arrays, "meshgrid": meshgrid, "diff": diff, "sort": sort},
+    **{"tensordot": tensordot, "vecdot": vecdot, "getitem": getitem, "take_along_axis": take_along_axis},
+    "result_type": result_type,
+}
+
+EXTENSIONS: dict[str, dict[str, Callable[..., Any]]] = {
+    "linalg": {
+        **{"diagonal": diagonal, "outer": outer, "tensordot": tensordot, "trace": trace, "vecdot": vecdot},
+        "vector_norm": vector_norm,
+        "matmul": lambda xp, x1, x2, /: xp.matmul(x1, x2),
+        "matrix_transpose": lambda xp, x, /: xp.matrix_transpose(x),
+    },
+    "fft": {},
+}

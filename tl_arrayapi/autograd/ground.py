@@ -1,0 +1,178 @@
+"""Ground, the lowest level over one library: constants, and everything that is asked of the library itself.
+
+It knows how to call the library's functions under the names of the table, and how Python numbers and plain arrays become operands.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import array_api_compat
+
+from tl_arrayapi.autograd.array import Array, Level, bottom, fail
+from tl_arrayapi.autograd.embed import embed
+from tl_arrayapi.autograd.primitive import PRIMITIVES, Primitive
+from tl_arrayapi.backends.base import Backend
+from tl_arrayapi.errors import BackendError, DTypeError, NamespaceError
+
+__all__ = ["Ground", "Library"]
+
+_SCALARS = (bool, int, float, complex)
+_MOST_SCALARS = 4096
+
+
+class Library:
+    """The functions of one library under the standard's names, its faster or corrected forms first, as rules call them."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._functions: Mapping[str, Callable[..., Any]] = {
+            "embed": lambda x, shape, key: embed(self, x, shape, key),
+            "getitem": lambda x, key: x[key],
+            "relu": lambda x: backend.namespace.maximum(x, backend.namespace.zeros_like(x)),
+            "scatter_add": lambda x, indices, shape, axis: backend.scatter_add(shape, indices, x, axis),
+            **backend.functions,
+        }
+
+    def __getattr__(self, name: str) -> Any:
+        found = self._functions.get(name)
+        if found is None:
+            found = getattr(self._backend.namespace, name)
+        setattr(self, name, found)
+        return found
+
+    def function(self, primitive: Primitive) -> Callable[..., Any]:
+        """Return the library's function for ``primitive``, or one that says that the library has none."""
+        name = f"{primitive.where}.{primitive.name}" if primitive.where else primitive.name
+        found: Callable[..., Any] | None = self._functions.get(name)
+        if found is None:
+            holder = getattr(self._backend.namespace, primitive.where, None) if primitive.where else self
+            found = getattr(holder, primitive.name, None)
+        if found is None:
+            return _missing(name, self._backend.name)
+        if primitive.gather is not None:
+            return _gathered(found)
+        return found
+
+
+def _gathered(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *arrays, **static: function(list(arrays), **static)
+
+
+def _missing(name: str, library: str) -> Callable[..., Any]:
+    def function(*operands: Any, **static: Any) -> Any:
+        raise BackendError(f"{library} has no function {name!r}: write it with others, or give the library a backend that has it")
+
+    return function
+
+
+class Ground(Level):
+    """The level of constants over one library."""
+
+    __slots__ = ("_kinds", "_scalars", "_types", "backend", "library")
+
+    def __init__(self, backend: Backend, namespace: Any) -> None:
+        self.number = -1
+        self.namespace = namespace
+        self.backend = backend
+        self.library = Library(backend)
+        self.functions = {p: self.library.function(p) for p in PRIMITIVES.values()}
+        self.nodes = []
+        self._scalars: dict[Any, Any] = {}
+        self._types: set[type] = set()
+        self._kinds: dict[tuple[Any, str], bool] = {}
+
+    def process(self, primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any]) -> Any:
+        """Run ``primitive`` on the library's own arrays."""
+        values = tuple(x.value if type(x) is Array else x for x in operands)
+        try:
+            out = self.library_function(primitive)(*values, **static)
+        except Exception as error:
+            fail(primitive, values, error)
+            raise
+        return self.lift(out)
+
+    def library_function(self, primitive: Primitive) -> Callable[..., Any]:
+        """Return the library's function for ``primitive``."""
+        assert self.functions is not None
+        return self.functions[primitive]
+
+    def lift(self, out: Any) -> Any:
+        """Wrap a result of the library: an array, or a tuple of them."""
+        if isinstance(out, tuple):
+            parts = [Array(x, self) for x in out]
+            return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)
+        return Array(out, self)
+
+    # ---- operands
+    def lift_operands(self, primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return ``operands`` with Python numbers turned into 0-d arrays of their neighbours' dtype; refuse what is no array of this library."""
+        like = None
+        for x in operands[1 if primitive.name == "where" else 0 :]:
+            if not isinstance(x, _SCALARS) and (like is None or not self.is_kind(like.dtype, "numeric")):
+                self.check_type(x, f"an operand of {primitive.name}")
+                like = x
+        return tuple(
+            x
+            if not isinstance(x, _SCALARS) or hasattr(x, "shape")
+            else self.library.asarray(x)
+            if like is None
+            else self.scalar(x, like.dtype, like)
+            for x in operands
+        )
+
+    def scalar(self, value: Any, dtype: Any, like: Any) -> Any:
+        """Return ``value`` as a 0-d array of ``dtype``, on the device of ``like``; the same number gives the same array again."""
+        device = None if self.backend.one_device else self.backend.device_of(bottom(like))
+        key = (value, dtype, device, type(value))
+        found = self._scalars.get(key)
+        if found is None:
+            found = self._new_scalar(value, dtype, device)
+            # 0.0 equals -0.0 and is another number; NaN never equals itself and would pile up.
+            if self.backend.keep_scalars and value != 0 and value == value and len(self._scalars) < _MOST_SCALARS:
+                self._scalars[key] = found
+        return found
+
+    def _new_scalar(self, value: Any, dtype: Any, device: Any) -> Any:
+        kind = type(value)
+        if kind is complex and self.is_kind(dtype, "real floating"):
+            dtype = self.library.result_type(dtype, self.library.complex64)
+        elif kind is float and not self.is_kind(dtype, ("real floating", "complex floating")):
+            dtype = None
+        elif kind is int and self.is_kind(dtype, "bool"):
+            dtype = None
+        elif kind is bool and not self.is_kind(dtype, "bool"):
+            dtype = None
+        return self.library.asarray(value, dtype=dtype, **({} if device is None else {"device": device}))
+
+    def check_type(self, x: Any, where: str) -> None:
+        """Raise where ``x`` is neither one of ours nor an array of this library."""
+        kind = type(x)
+        if kind is Array:
+            if x.level.namespace.backend is not self.backend:
+                raise NamespaceError(_mixed(x.level.namespace.backend.name, self.backend.name, where))
+            return
+        if kind not in self._types:
+            if not array_api_compat.is_array_api_obj(x):
+                raise NamespaceError(
+                    f"{where} is of type {kind.__name__}: give an array of {self.backend.name}, or a Python number"
+                )
+            inner = array_api_compat.array_namespace(x)
+            if inner is not self.backend.namespace:
+                raise NamespaceError(_mixed(inner.__name__, self.backend.name, where))
+            self._types.add(kind)
+        self.backend.check(x, where)
+
+    def is_kind(self, dtype: Any, kind: Any) -> bool:
+        """Return the standard's ``isdtype``, remembered."""
+        found = self._kinds.get((dtype, kind))
+        if found is None:
+            try:
+                found = bool(self.library.isdtype(dtype, kind))
+            except (TypeError, ValueError) as error:
+                raise DTypeError(f"{dtype!r} is not a dtype of {self.backend.name}") from error
+            self._kinds[dtype, kind] = found
+        return found
+
+
+def _mixed(given: str, expected: str, where: str) -> str:
+    return f"{where} is an array of {given} among arrays of {expected}: convert it first, with {expected}'s asarray or from_dlpack"

@@ -1,0 +1,188 @@
+"""Namespace: the differentiable Array API namespace over a library.
+
+It holds no operation of its own: its functions are made from the table of primitives, from the composites, and from the library's
+own functions for what makes arrays or only asks about dtypes. It does not know what a level does.
+"""
+
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import array_api_compat
+
+from tl_arrayapi import backends
+from tl_arrayapi.autograd import composites, creation
+from tl_arrayapi.autograd.array import Array, Level, function_of, installed
+from tl_arrayapi.autograd.ground import Ground
+from tl_arrayapi.autograd.primitive import PRIMITIVES
+from tl_arrayapi.autograd.rules import __all__ as _rules  # importing the rules fills the table
+from tl_arrayapi.backends.base import Backend
+from tl_arrayapi.errors import BackendError, NamespaceError
+
+__all__ = ["Namespace", "array_namespace", "namespace", "namespace_of_type"]
+
+assert _rules
+installed()
+
+_CONSTANTS = ("e", "inf", "nan", "newaxis", "pi")
+_ASKING = ("__array_api_version__", "__array_namespace_info__", "broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype")
+_DTYPES = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+)
+_PASSED_ON = frozenset((*_CONSTANTS, *_ASKING, *_DTYPES))
+_EXTENSIONS = ("linalg", "fft")
+
+
+class Namespace:
+    """The Array API functions over one library, each of which takes Arrays, that library's arrays and Python numbers, and returns Arrays.
+
+    >>> import numpy, tl_arrayapi as tl
+    >>> xp = tl.namespace(numpy)
+    >>> xp.sum(xp.asarray([1.0, 2.0]))
+    Array(np.float64(3.0), a constant)
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.inner = backend.namespace
+        self.__name__ = f"tl_arrayapi[{self.inner.__name__}]"
+        self.ground = Ground(backend, self)
+
+    def __getattr__(self, name: str) -> Any:
+        found = self._find(name)
+        setattr(self, name, found)
+        return found
+
+    def _find(self, name: str) -> Any:
+        if name in composites.COMPOSITES:
+            return composites.bound(composites.COMPOSITES[name], self)
+        if name in creation.CREATION:
+            return composites.bound(creation.CREATION[name], self)
+        primitive = PRIMITIVES.get(("", name))
+        if primitive is not None:
+            return _named(function_of(primitive, self.ground), name, self.inner)
+        if name in _PASSED_ON:
+            return getattr(self.inner, name)
+        if name in _EXTENSIONS and hasattr(self.inner, name):
+            return self._extension(name)
+        raise AttributeError(f"{self.__name__} has no attribute {name!r}: the Array API standard does not have it, or {self.inner.__name__} does not")
+
+    def _extension(self, where: str) -> SimpleNamespace:
+        functions: dict[str, Callable[..., Any]] = {}
+        for place, name in PRIMITIVES:
+            if place == where and hasattr(getattr(self.inner, where), name):
+                functions[name] = _named(function_of(PRIMITIVES[place, name], self.ground), name, getattr(self.inner, where))
+        for name, composite in composites.EXTENSIONS[where].items():
+            functions[name] = composites.bound(composite, self)
+        for name, function in creation.EXTENSIONS[where].items():
+            functions[name] = composites.bound(function, self)
+        return SimpleNamespace(**functions, __name__=f"{self.__name__}.{where}")
+
+    def __dir__(self) -> list[str]:
+        names = {n for place, n in PRIMITIVES if not place and PRIMITIVES[place, n].public}
+        offered = (*composites.COMPOSITES, *creation.CREATION, *_PASSED_ON, *_EXTENSIONS)
+        return sorted(names | {n for n in offered if n not in _PASSED_ON or hasattr(self.inner, n)})
+
+    def __repr__(self) -> str:
+        return f"<namespace {self.__name__}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return namespace, (self.inner.__name__,)
+
+    # ---- for the engine
+    def at_version(self, version: str) -> "Namespace":
+        """Return this namespace where its library knows ``version`` of the standard; the functions are the same in all of them."""
+        known = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
+        if version not in known:
+            raise BackendError(f"version {version!r} of the Array API standard is not known: one of {', '.join(known)} is")
+        return self
+
+    def lift(self, x: Any, where: str = "an argument") -> Array:
+        """Return ``x`` as an Array: itself if it is one, a constant if it is an array of this library or a Python number."""
+        if type(x) is Array:
+            return x
+        if isinstance(x, (bool, int, float, complex)) and not hasattr(x, "shape"):
+            x = self.ground.library.asarray(x)
+        self.ground.check_type(x, where)
+        return Array(x, self.ground)
+
+
+def _named(function: Callable[..., Any], name: str, holder: Any) -> Callable[..., Any]:
+    """Give ``function`` the name, the text and the signature of the library's own."""
+    inner = getattr(holder, name, None)
+    function.__name__ = function.__qualname__ = name
+    if inner is not None:
+        function.__doc__ = getattr(inner, "__doc__", None)
+        function.__wrapped__ = inner  # type: ignore[attr-defined]
+    return function
+
+
+_NAMESPACES: dict[Backend, Namespace] = {}
+_OF_TYPE: dict[type, Namespace | None] = {}
+_LOCK = threading.Lock()
+
+
+def namespace(xp: Any = None) -> Namespace:
+    """Return the differentiable namespace over ``xp``: an Array API module or namespace object, raw, compat's or one of these; None is NumPy.
+
+    The same library gives the same object. A value that is no namespace raises `BackendError`.
+
+    >>> import numpy, array_api_compat.numpy, tl_arrayapi as tl
+    >>> tl.namespace(numpy) is tl.namespace(array_api_compat.numpy)
+    True
+    """
+    if isinstance(xp, Namespace):
+        return xp
+    backend = backends.get(xp)
+    found = _NAMESPACES.get(backend)
+    if found is None:
+        with _LOCK:
+            found = _NAMESPACES.setdefault(backend, Namespace(backend))
+    return found
+
+
+def namespace_of_type(x: Any) -> Namespace | None:
+    """Return the differentiable namespace of the library of ``x``, or None where ``x`` is no array."""
+    kind = type(x)
+    try:
+        return _OF_TYPE[kind]
+    except KeyError:
+        is_array = not isinstance(x, type) and array_api_compat.is_array_api_obj(x)
+        found = _OF_TYPE[kind] = namespace(array_api_compat.array_namespace(x)) if is_array else None
+        return found
+
+
+def array_namespace(*xs: Any) -> Any:
+    """Return the namespace of arrays: inside a differentiated function the differentiable one, elsewhere the library's own.
+
+    Python numbers and None are passed over. Arrays of two libraries, or no array at all, raise `NamespaceError`.
+
+    >>> import numpy, tl_arrayapi as tl
+    >>> tl.grad(lambda x: tl.array_namespace(x).sum(x * x))(numpy.asarray([1.0, 2.0]))
+    array([2., 4.])
+    """
+    level: Level | None = None
+    plain: Namespace | None = None
+    for x in xs:
+        if type(x) is Array:
+            if level is None or x.level.number > level.number:
+                level = x.level
+        elif x is not None and not isinstance(x, (bool, int, float, complex)) or hasattr(x, "shape"):
+            found = namespace_of_type(x)
+            if found is None:
+                raise NamespaceError(f"{type(x).__name__} is not an array of any Array API library: give arrays, or Python numbers beside them")
+            if plain is not None and found is not plain:
+                raise NamespaceError(f"arrays of {plain.inner.__name__} and {found.inner.__name__} are mixed: convert one of them first")
+            plain = found
+    if level is not None:
+        ours: Namespace = level.namespace
+        if plain is not None and plain.backend is not ours.backend:
+            raise NamespaceError(f"arrays of {plain.inner.__name__} and {ours.inner.__name__} are mixed: convert one of them first")
+        return ours
+    if plain is None:
+        raise NamespaceError("no array was given: a namespace is that of at least one array")
+    return plain.inner
+
+

@@ -1,0 +1,29 @@
+"""Rules of products. ``tensordot``, ``vecdot`` and the like are composites of these."""
+
+from typing import Any
+
+from tl_arrayapi.autograd.primitive import Kind, define
+
+__all__: list[str] = []
+
+
+def _left(xp: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
+    if y.ndim == 1:
+        return g[..., None] * y
+    if x.ndim == 1:
+        return xp.matmul(y, g[..., None])[..., 0]
+    return xp.matmul(g, xp.matrix_transpose(y))
+
+
+def _right(xp: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
+    if x.ndim == 1:
+        return x[:, None] * g[..., None, :] if y.ndim > 1 else g * x
+    if y.ndim == 1:
+        return xp.matmul(xp.matrix_transpose(x), g[..., None])[..., 0]
+    if y.ndim == 2 and x.ndim > 2:
+        # One product over all rows of the batch, not a product each and their sum.
+        x, g = xp.reshape(x, (-1, x.shape[-1])), xp.reshape(g, (-1, g.shape[-1]))
+    return xp.matmul(xp.matrix_transpose(x), g)
+
+
+define("matmul", Kind.CONTRACTION, _left, _right)

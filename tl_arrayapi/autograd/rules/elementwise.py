@@ -1,0 +1,139 @@
+"""Rules of the elementwise functions.
+
+Conventions at the points where a derivative does not exist: ``maximum`` and ``minimum`` share a tie half and half, ``abs`` has 0 at 0, and
+``sqrt``, ``hypot`` and ``pow`` have 0 where their derivative would be infinite or undefined at 0. ``relu``, which is no function of the standard, has 0 at 0.
+"""
+
+import math
+from typing import Any
+
+from tl_arrayapi.autograd.primitive import Kind, Rule, define
+
+__all__: list[str] = []
+
+E = Kind.ELEMENTWISE
+
+
+def _is_complex(xp: Any, x: Any) -> bool:
+    return bool(xp.isdtype(x.dtype, "complex floating"))
+
+
+def _abs(xp: Any, g: Any, out: Any, x: Any) -> Any:
+    return g * xp.conj(xp.sign(x)) if _is_complex(xp, x) else g * xp.sign(x)
+
+
+def _acosh(xp: Any, g: Any, out: Any, x: Any) -> Any:
+    # Two roots, not the root of the product: the principal branch for complex x.
+    return g / (xp.sqrt(x - 1) * xp.sqrt(x + 1))
+
+
+def _sqrt(xp: Any, g: Any, out: Any, x: Any) -> Any:
+    at_zero = out == 0
+    return xp.where(at_zero, xp.zeros_like(out), 0.5 * g / xp.where(at_zero, xp.ones_like(out), out))
+
+
+def _hypot(which: int) -> Rule:
+    def rule(xp: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
+        return g * ((y if which else x) / xp.where(out == 0, xp.ones_like(out), out))
+
+    return rule
+
+
+def _maximum(xp: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
+    return g * (0.5 * (xp.astype(x > y, out.dtype) + xp.astype(x >= y, out.dtype)))
+
+
+def _minimum(xp: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
+    return g * (0.5 * (xp.astype(x < y, out.dtype) + xp.astype(x <= y, out.dtype)))
+
+
+def _pow_base(xp: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
+    # x**(y - 1) is infinite at x = 0 for y < 1; there, and for y = 0, the derivative is taken to be 0.
+    stopped = (y == 0) | ((x == 0) & ~_at_least_one(xp, y))
+    power = xp.pow(xp.where(stopped, xp.ones_like(x), x), y - 1)
+    return xp.where(stopped, xp.zeros_like(out), g * (y * power))
+
+
+def _at_least_one(xp: Any, y: Any) -> Any:
+    return xp.real(y) >= 1 if _is_complex(xp, y) else y >= 1
+
+
+def _pow_exponent(xp: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
+    stopped = x == 0
+    x = xp.astype(xp.where(stopped, xp.ones_like(x), x), out.dtype)
+    return xp.where(stopped, xp.zeros_like(out), g * (out * xp.log(x)))
+
+
+def _logaddexp(xp: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
+    # Where the result equals x the weight is 1, infinities included; inf - inf would be NaN.
+    return g * xp.exp(xp.where(x == out, xp.zeros_like(out), x - out))
+
+
+def _copysign(xp: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
+    return xp.where(xp.signbit(x) == xp.signbit(out), g, -g)
+
+
+def _real(xp: Any, g: Any, out: Any, x: Any) -> Any:
+    return xp.astype(g, x.dtype)
+
+
+def _imag(xp: Any, g: Any, out: Any, x: Any) -> Any:
+    return xp.astype(g, x.dtype) * -1j
+
+
+define("abs", E, _abs)
+define("acos", E, lambda xp, g, out, x: -g / xp.sqrt(1 - x * x))
+define("acosh", E, _acosh)
+define("add", E, lambda xp, g, out, x, y: g, lambda xp, g, out, x, y: g)
+define("asin", E, lambda xp, g, out, x: g / xp.sqrt(1 - x * x))
+define("asinh", E, lambda xp, g, out, x: g / xp.sqrt(x * x + 1))
+define("atan", E, lambda xp, g, out, x: g / (x * x + 1))
+define("atan2", E, lambda xp, g, out, y, x: g * (x / (x * x + y * y)), lambda xp, g, out, y, x: -g * (y / (x * x + y * y)))
+define("atanh", E, lambda xp, g, out, x: g / (1 - x * x))
+define("conj", E, lambda xp, g, out, x: xp.conj(g))
+define("copysign", E, _copysign, None)
+define("cos", E, lambda xp, g, out, x: -g * xp.sin(x))
+define("cosh", E, lambda xp, g, out, x: g * xp.sinh(x))
+define("divide", E, lambda xp, g, out, x, y: g / y, lambda xp, g, out, x, y: -g * (out / y))
+define("exp", E, lambda xp, g, out, x: g * out)
+define("expm1", E, lambda xp, g, out, x: g * (out + 1))
+define("hypot", E, _hypot(0), _hypot(1))
+define("imag", E, _imag)
+define("log", E, lambda xp, g, out, x: g / x)
+define("log10", E, lambda xp, g, out, x: g / (x * math.log(10)))
+define("log1p", E, lambda xp, g, out, x: g / (x + 1))
+define("log2", E, lambda xp, g, out, x: g / (x * math.log(2)))
+define("logaddexp", E, _logaddexp, lambda xp, g, out, x, y: _logaddexp(xp, g, out, y, x))
+define("maximum", E, _maximum, lambda xp, g, out, x, y: _maximum(xp, g, out, y, x))
+define("minimum", E, _minimum, lambda xp, g, out, x, y: _minimum(xp, g, out, y, x))
+define("multiply", E, lambda xp, g, out, x, y: g * y, lambda xp, g, out, x, y: g * x)
+define("negative", E, lambda xp, g, out, x: -g)
+define("positive", E, lambda xp, g, out, x: g)
+define("pow", E, _pow_base, _pow_exponent)
+define("real", E, _real)
+define("reciprocal", E, lambda xp, g, out, x: -g * (out * out))
+define("relu", E, lambda xp, g, out, x: g * xp.astype(out > 0, out.dtype), public=False)
+define("remainder", E, lambda xp, g, out, x, y: g, lambda xp, g, out, x, y: -g * xp.floor_divide(x, y))
+define("sin", E, lambda xp, g, out, x: g * xp.cos(x))
+define("sinh", E, lambda xp, g, out, x: g * xp.cosh(x))
+define("sqrt", E, _sqrt)
+define("square", E, lambda xp, g, out, x: g * (x + x))
+define("subtract", E, lambda xp, g, out, x, y: g, lambda xp, g, out, x, y: -g)
+define("tan", E, lambda xp, g, out, x: g * (out * out + 1))
+define("tanh", E, lambda xp, g, out, x: g * (1 - out * out))
+define(
+    "where",
+    E,
+    None,
+    lambda xp, g, out, condition, x, y: xp.where(condition, g, xp.zeros_like(g)),
+    lambda xp, g, out, condition, x, y: xp.where(condition, xp.zeros_like(g), g),
+)
+
+for _name in ("ceil", "floor", "round", "sign", "signbit", "trunc", "isfinite", "isinf", "isnan", "logical_not", "bitwise_invert"):
+    define(_name, E, operands=1, zero_gradient=True)
+for _name in (
+    *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "floor_divide", "nextafter"),
+    *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift"),
+    *("logical_and", "logical_or", "logical_xor"),
+):
+    define(_name, E, operands=2, zero_gradient=True)

@@ -1,0 +1,90 @@
+"""Rules of reductions and scans.
+
+The cotangent of a reduction is first given the operand's rank again, with 1 along what was reduced; from there broadcasting does the rest.
+``max`` and ``min`` share the cotangent evenly among all elements that attain them.
+"""
+
+from typing import Any
+
+from tl_arrayapi.autograd.primitive import Kind, define
+
+__all__ = ["reduced_axes"]
+
+Axis = int | tuple[int, ...] | None
+
+
+def reduced_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """Return the axes that a reduction with ``axis`` runs over, none of them negative."""
+    if axis is None:
+        return tuple(range(ndim))
+    if isinstance(axis, int):
+        return (axis + ndim if axis < 0 else axis,)
+    return tuple(a + ndim if a < 0 else a for a in axis)
+
+
+def _restore(xp: Any, value: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+    """Give a reduced ``value`` the rank of ``x`` again."""
+    if keepdims or value.ndim == x.ndim:
+        return value
+    axes = reduced_axes(axis, x.ndim)
+    return xp.reshape(value, tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
+
+
+def _sum(xp: Any, g: Any, out: Any, x: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    return xp.broadcast_to(_restore(xp, g, x, axis, keepdims), x.shape)
+
+
+def _extremum(xp: Any, g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    hits = xp.astype(x == _restore(xp, out, x, axis, keepdims), x.dtype)
+    return hits * _restore(xp, g / xp.sum(hits, axis=axis, keepdims=keepdims), x, axis, keepdims)
+
+
+def _prod(xp: Any, g: Any, out: Any, x: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    # The product of all others, from both sides: dividing the product by x would fail where x is 0.
+    axes = reduced_axes(axis, x.ndim)
+    kept = tuple(i for i in range(x.ndim) if i not in axes)
+    order = kept + axes
+    rows = xp.permute_dims(x, order)
+    moved = rows.shape
+    rows = xp.reshape(rows, (*moved[: len(kept)], _count(moved[len(kept) :])))
+    one = xp.ones_like(rows[..., :1])
+    before = xp.concat([one, _running_product(xp, rows[..., :-1])], axis=-1)
+    after = xp.flip(xp.concat([one, _running_product(xp, xp.flip(rows[..., 1:], axis=-1))], axis=-1), axis=-1)
+    others = xp.permute_dims(xp.reshape(before * after, moved), tuple(order.index(i) for i in range(x.ndim)))
+    return _restore(xp, g, x, axis, keepdims) * others
+
+
+def _running_product(xp: Any, rows: Any) -> Any:
+    """Return the running products along the last axis, in log2 n steps and in functions that have rules to any order."""
+    step, count = 1, rows.shape[-1]
+    while step < count:
+        shifted = xp.concat([xp.ones_like(rows[..., :step]), rows[..., :-step]], axis=-1)
+        rows, step = rows * shifted, 2 * step
+    return rows
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    count = 1
+    for n in shape:
+        count *= n
+    return count
+
+
+def _cumulative_sum(
+    xp: Any, g: Any, out: Any, x: Any, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Any:
+    axis = 0 if axis is None else axis
+    if include_initial:
+        g = g[(slice(None),) * (axis % x.ndim) + (slice(1, None),)]
+    return xp.flip(xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis), axis=axis)
+
+
+define("sum", Kind.REDUCTION, _sum)
+define("max", Kind.REDUCTION, _extremum)
+define("min", Kind.REDUCTION, _extremum)
+define("prod", Kind.REDUCTION, _prod)
+define("cumulative_sum", Kind.SCAN, _cumulative_sum)
+
+for _name in ("all", "any", "argmax", "argmin", "count_nonzero"):
+    define(_name, Kind.REDUCTION, operands=1, zero_gradient=True)
+define("argsort", Kind.SCAN, operands=1, zero_gradient=True)

@@ -1,0 +1,231 @@
+"""Tape, the level of reverse-mode differentiation: it records operations and replays their rules backwards.
+
+A node is (primitive, parents, operands, static, out): parents are the places of watched operands (None for others), operands and out are values
+of the level below. The tape holds values, never Arrays of its own, so that nothing refers back to it.
+"""
+
+import itertools
+from typing import Any
+
+from tl_arrayapi.autograd.array import Array, Level, bind
+from tl_arrayapi.autograd.primitive import Primitive
+from tl_arrayapi.autograd.source import user_line
+from tl_arrayapi.errors import NoRuleError, TraceError
+
+__all__ = ["Tape"]
+
+_NUMBERS = itertools.count()
+
+
+class Tape(Level):
+    """Record what is done to watched values, and replay it backwards with `pull`."""
+
+    __slots__ = ("_nested", "_open", "leaves")
+
+    def __init__(self, namespace: Any) -> None:
+        self.number = next(_NUMBERS)
+        self.namespace = namespace
+        self.functions = namespace.ground.functions
+        self.nodes = []
+        self.leaves = 0
+        self._nested = False
+        self._open = True
+
+    # ---- recording
+    def watch(self, value: Any) -> Array:
+        """Return ``value`` as a leaf; all leaves come before any operation."""
+        if type(value) is Array:
+            self._nest()
+        self.nodes.append(None)
+        self.leaves = len(self.nodes)
+        return Array(value, self, self.leaves - 1)
+
+    def lift(self, value: Any) -> Array:
+        """Return ``value`` as a constant of this level, so that operations with watched values take the short way."""
+        if type(value) is Array:
+            return value
+        return Array(value, self)
+
+    def _nest(self) -> None:
+        """Note that a value is itself an Array: from here on every operation is dispatched below."""
+        self._nested = True
+        self.functions = None
+
+    def process(self, primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any]) -> Any:
+        """Run ``primitive`` one level below and record it."""
+        if not self._open:
+            raise TraceError(
+                f"an array is used in {primitive.name} after the function that it belonged to has returned ({user_line()}): "
+                "return it from the function, instead of keeping it in a variable outside"
+            )
+        values, parents = [], []
+        for x in operands:
+            if type(x) is Array and x.level is self:
+                values.append(x.value)
+                parents.append(x.index)
+            else:
+                values.append(x)
+                parents.append(None)
+        is_watched = any(parent is not None for parent in parents)
+        if is_watched and not primitive.differentiable:
+            raise NoRuleError(
+                f"{primitive.name} has no derivative rule, and its operand is watched ({user_line()}): "
+                "write it with functions that have one, or pass it tl.stop_gradient(x)"
+            )
+        ground = self.namespace.ground
+        out = bind(primitive, tuple(values), static, ground)
+        if not isinstance(out, tuple):
+            return self._record(primitive, tuple(parents), tuple(values), static, out, is_watched)
+        return self._constants(out)
+
+    def _record(
+        self, primitive: Primitive, parents: tuple[Any, ...], values: tuple[Any, ...], static: dict[str, Any], out: Array, is_watched: bool
+    ) -> Array:
+        values = tuple(_raw(x) for x in values)
+        value = _raw(out)
+        if type(value) is Array:
+            self._nest()
+        if not is_watched or primitive.zero_gradient:
+            return Array(value, self)
+        self.nodes.append((primitive, parents, values, static, value))
+        return Array(value, self, len(self.nodes) - 1)
+
+    def _constants(self, out: tuple[Array, ...]) -> tuple[Array, ...]:
+        parts = [Array(_raw(x), self) for x in out]
+        if any(type(x.value) is Array for x in parts):
+            self._nest()
+        return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)
+
+    def close(self) -> None:
+        """Refuse further operations: the function that was watched has returned."""
+        self._open = False
+        self.functions = None
+
+    def stop(self, array: Array) -> Any:
+        """Return the value below."""
+        return array.value
+
+    def describe(self, array: Array) -> str:
+        """Say whether a derivative depends on ``array``."""
+        return "watched" if array.index is not None else "a constant"
+
+    # ---- replay
+    def pull(self, index: int | None, g: Any, *, release: bool) -> list[Any]:
+        """Return the cotangents of the leaves (None: the output does not depend on that leaf) for the cotangent ``g`` of node ``index``.
+
+        With ``release`` each node is dropped as soon as its rules have run, and the tape cannot be replayed again.
+        """
+        nodes = self.nodes
+        if index is None:
+            return [None] * self.leaves
+        if len(nodes) < self.leaves:
+            raise TraceError("this tape was replayed before, and has let go of what it recorded: use vjp, whose pullback may be called again")
+        cotangents: list[Any] = [None] * (index + 1)
+        cotangents[index] = g
+        if type(g) is Array or self._nested:
+            self._replay_lifted(cotangents, release)
+        else:
+            self._replay(cotangents, release)
+        if release:
+            self.nodes = []
+        found = cotangents[: self.leaves]
+        return found + [None] * (self.leaves - len(found))
+
+    def _replay(self, cotangents: list[Any], release: bool) -> None:
+        """Replay on the library's own arrays, with the library's own functions."""
+        nodes = self.nodes
+        xp = self.namespace.ground.library
+        for i in range(len(cotangents) - 1, self.leaves - 1, -1):
+            g = cotangents.pop()
+            if g is None:
+                if release:
+                    nodes[i] = None
+                continue
+            primitive, parents, operands, static, out = nodes[i]
+            if release:
+                nodes[i] = None
+            vjps = primitive.vjps
+            if len(parents) == 2 and not static and vjps:
+                x, y = operands
+                parent = parents[0]
+                if parent is not None:
+                    d = vjps[0](xp, g, out, x, y)
+                    if d.shape != x.shape or d.dtype is not x.dtype:
+                        d = conform(xp, d, x)
+                    before = cotangents[parent]
+                    cotangents[parent] = d if before is None else before + d
+                parent = parents[1]
+                if parent is not None and vjps[1] is not None:
+                    d = vjps[1](xp, g, out, x, y)
+                    if d.shape != y.shape or d.dtype is not y.dtype:
+                        d = conform(xp, d, y)
+                    before = cotangents[parent]
+                    cotangents[parent] = d if before is None else before + d
+                continue
+            for parent, x, d in _cotangents(primitive, xp, g, out, parents, operands, static):
+                before = cotangents[parent]
+                cotangents[parent] = d if before is None else before + d
+
+    def _replay_lifted(self, cotangents: list[Any], release: bool) -> None:
+        """Replay on Arrays of the levels below: the replay is itself differentiated or traced."""
+        nodes = self.nodes
+        xp = self.namespace
+        ground = xp.ground
+        for i in range(len(cotangents) - 1, self.leaves - 1, -1):
+            g = cotangents.pop()
+            node = nodes[i]
+            if release:
+                nodes[i] = None
+            if g is None:
+                continue
+            primitive, parents, operands, static, out = node
+            lifted = tuple(x if type(x) is Array else Array(x, ground) for x in operands)
+            out = out if type(out) is Array else Array(out, ground)
+            g = g if type(g) is Array else Array(g, ground)
+            for parent, x, d in _cotangents(primitive, xp, g, out, parents, lifted, static):
+                before = cotangents[parent]
+                cotangents[parent] = d if before is None else before + d
+
+
+def _raw(x: Any) -> Any:
+    """Return what is in a constant, whatever its level, and anything else as it is."""
+    while type(x) is Array and x.index is None:
+        x = x.value
+    return x
+
+
+def _cotangents(
+    primitive: Primitive, xp: Any, g: Any, out: Any, parents: tuple[Any, ...], operands: tuple[Any, ...], static: dict[str, Any]
+) -> Any:
+    """Yield (parent, operand, cotangent) for every watched operand of a node."""
+    if primitive.gather is not None:
+        for parent, x, d in zip(parents, operands, primitive.gather(xp, g, out, *operands, **static), strict=True):
+            if parent is not None:
+                yield parent, x, conform(xp, d, x)
+        return
+    for parent, rule, x in zip(parents, primitive.vjps, operands, strict=True):
+        if parent is not None and rule is not None:
+            d = rule(xp, g, out, *operands, **static)
+            yield parent, x, conform(xp, d, x) if d.shape != x.shape or d.dtype is not x.dtype else d
+
+
+def conform(xp: Any, d: Any, x: Any) -> Any:
+    """Give the cotangent ``d`` the shape and dtype of its operand ``x``: sum what was broadcast, and drop what is imaginary if ``x`` is real."""
+    shape = tuple(x.shape)
+    if tuple(d.shape) != shape:
+        lead = d.ndim - len(shape)
+        axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and d.shape[lead + i] != 1)
+        if axes:
+            d = xp.sum(d, axis=axes, keepdims=True)
+        if tuple(d.shape) != shape:
+            d = xp.reshape(d, shape)
+        if tuple(d.shape) != shape:
+            d = xp.broadcast_to(d, shape)
+    if d.dtype != x.dtype:
+        if xp.isdtype(d.dtype, "complex floating") and not xp.isdtype(x.dtype, "complex floating"):
+            d = xp.real(d)
+        if d.dtype != x.dtype:
+            d = xp.astype(d, x.dtype)
+    return d
+
+
