@@ -1,0 +1,145 @@
+"""Fill arrays from initialisers, on their device, with nothing but the standard.
+
+A value depends on (scheme, flat index) alone, so blocks, boxes and whole arrays agree. Nothing is drawn on the host and
+copied, unless the library has no integers to draw with.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from tl_arrayapi.errors import ArgumentError, PlanError
+from tl_arrayapi.init.fans import as_shape, element_count
+from tl_arrayapi.init.formats import float_format
+from tl_arrayapi.init.recipes import Constant, Drawn, Payload, Recipe
+from tl_arrayapi.init.schemes import FloatInit, as_scheme
+from tl_arrayapi.init.splitmix64 import draws_form
+
+__all__ = ["BLOCK", "check_fill", "fill", "fill_box", "materialize"]
+
+BLOCK = 2**18
+"""How many elements are computed at once: their temporaries fit a processor's cache, and still occupy a GPU."""
+
+
+def materialize(
+    scheme: FloatInit,
+    shape: Sequence[int],
+    xp: Any = None,
+    dtype: Any = "float32",
+    device: Any = None,
+    chunks: Any = None,
+) -> Any:
+    """Return a new array of ``shape`` in the library ``xp`` (NumPy where None), filled by an initialiser on ``device``.
+
+    ``dtype`` is a real floating dtype of the library, or its name; ``chunks`` are for lazy libraries. Everything is
+    checked before anything is allocated: PlanError, ShapeError, DTypeError or DeviceError says what does not fit.
+
+    >>> materialize(flat([0.5, 1.0, 1.5, 2.0]), (2, 2))
+    array([[0.5, 1. ],
+           [1.5, 2. ]], dtype=float32)
+    """
+    from tl_arrayapi import backends
+
+    backend = backends.get(xp)
+    name = dtype if isinstance(dtype, str) else backend.dtype_name(dtype)
+    dims = check_fill(scheme, shape, name)
+    backend.dtype(name)
+    if chunks is not None and not backend.lazy:
+        raise ArgumentError(f"chunks={chunks!r} is for lazy libraries, and {backend.name} is none: leave it out")
+    return backend.fill(scheme, dims, name, backend.device(device), chunks)
+
+
+def check_fill(scheme: FloatInit, shape: Sequence[int], dtype: str) -> tuple[int, ...]:
+    """Raise where an initialiser cannot fill an array of ``shape`` and the dtype called ``dtype``; return the shape."""
+    _recipe(scheme, dtype)
+    return _checked_shape(scheme, shape)
+
+
+def fill(
+    scheme: FloatInit, shape: Sequence[int], xp: Any, dtype: str, device: Any = None, *, block: int | None = BLOCK
+) -> Any:
+    """Return an array of ``shape`` in the namespace ``xp``, filled on ``device``; the portable body of `materialize`.
+
+    It is computed in blocks of so many elements, or, where ``block`` is None, in one: for lazy libraries, where a loop
+    over blocks would make a graph of them.
+    """
+    dims = _checked_shape(scheme, shape)
+    recipe, count = _recipe(scheme, dtype), math.prod(dims)
+    if isinstance(recipe, Drawn):
+        return xp.reshape(_drawn(recipe, count, xp, dtype, device, block or max(count, 1)), dims)
+    return _given(recipe, dims, xp, dtype, device)
+
+
+def fill_box(
+    scheme: FloatInit,
+    shape: Sequence[int],
+    start: Sequence[int],
+    stop: Sequence[int],
+    xp: Any,
+    dtype: str,
+    device: Any = None,
+) -> Any:
+    """Return the part ``[start[k]:stop[k], ...]`` of the array that `fill` would make, without making the rest.
+
+    This is what a chunked or distributed array's parts are filled with.
+    """
+    dims = _checked_shape(scheme, shape)
+    recipe, box = _recipe(scheme, dtype), tuple(b - a for a, b in zip(start, stop, strict=True))
+    if isinstance(recipe, Payload):
+        return _given(recipe, dims, xp, dtype, device)[tuple(map(slice, start, stop))]
+    if not isinstance(recipe, Drawn):
+        return _given(recipe, box, xp, dtype, device)
+    form = draws_form(xp, device)
+    strides = [math.prod(dims[axis + 1 :]) for axis in range(len(dims))]
+    offsets = xp.reshape(form.counting(1), (1,) * len(dims))
+    for axis, (length, stride) in enumerate(zip(box, strides, strict=True)):
+        along = tuple(length if k == axis else 1 for k in range(len(dims)))
+        offsets = offsets + xp.reshape(form.counting(length, stride * recipe.per_element), along)
+    values = recipe.block(form, sum(map(math.prod, zip(start, strides, strict=True))), offsets, _compute(dtype))
+    return xp.astype(values, getattr(xp, dtype))
+
+
+def _drawn(recipe: Drawn, count: int, xp: Any, dtype: str, device: Any, block: int) -> Any:
+    form, kind = draws_form(xp, device), getattr(xp, dtype)
+    offsets = form.counting(min(block, count), recipe.per_element)
+
+    def values(start: int) -> Any:
+        part = offsets if count - start >= block else offsets[: count - start]
+        return xp.astype(recipe.block(form, start, part, _compute(dtype)), kind, copy=False)
+
+    first = values(0)
+    if count <= block:
+        return first
+    out = xp.empty((count,), dtype=kind, **form.keywords)
+    try:
+        out[:block] = first
+    except TypeError:
+        # The library's arrays are immutable.
+        return xp.concat([first, *(values(start) for start in range(block, count, block))])
+    for start in range(block, count, block):
+        out[start : min(start + block, count)] = values(start)
+    return out
+
+
+def _given(recipe: Recipe, dims: tuple[int, ...], xp: Any, dtype: str, device: Any) -> Any:
+    """Fill with what is not drawn."""
+    keywords = {"dtype": getattr(xp, dtype)} | ({} if device is None else {"device": device})
+    if isinstance(recipe, Payload):
+        return xp.reshape(xp.asarray(list(recipe.values), **keywords), dims)
+    return (xp.ones if recipe == Constant(1.0) else xp.zeros)(dims, **keywords)
+
+
+def _recipe(scheme: FloatInit, dtype: str) -> Recipe:
+    return as_scheme(scheme).recipe(float_format(dtype))
+
+
+def _compute(dtype: str) -> str:
+    return float_format(dtype).compute
+
+
+def _checked_shape(scheme: FloatInit, shape: Sequence[int]) -> tuple[int, ...]:
+    dims = as_shape(shape)
+    count = element_count(dims)
+    if scheme.count not in (None, count):
+        raise PlanError(f"{scheme!r} has {scheme.count} values, but shape {dims} has {count} elements: give one each")
+    return dims

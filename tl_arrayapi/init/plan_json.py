@@ -1,0 +1,209 @@
+"""Plans as JSON files: written at once or not at all, and read with suspicion.
+
+A file is ``{"format": "tl_arrayapi.plan", "version": 1, "parameters": [{"name", "shape", "init"}, ...]}``, where
+``init`` holds the name of the scheme and its settings. Floats are written in the shortest form that reads back the
+same, seeds as integers. Whatever else a file may hold, reading it ends in a PlanError that names the place.
+"""
+
+import contextlib
+import difflib
+import inspect
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tl_arrayapi.errors import PlanError, ShapeError
+from tl_arrayapi.init import schemes
+from tl_arrayapi.init.schemes import FloatInit
+
+__all__ = ["FORMAT", "VERSION", "read_plan", "write_plan"]
+
+FORMAT = "tl_arrayapi.plan"
+VERSION = 1
+
+Entry = tuple[str, tuple[int, ...], FloatInit]
+
+_SCHEMES: dict[str, Callable[..., FloatInit]] = {
+    make.__name__: make
+    for make in (
+        schemes.zeros,
+        schemes.ones,
+        schemes.uniform,
+        schemes.xavier_uniform,
+        schemes.kaiming_uniform,
+        schemes.normal,
+        schemes.flat,
+    )
+}
+_INTEGERS = {"seed", "fan_in", "fan_out"}
+# No shape, fan or seed has more digits.
+_LONGEST = 20
+
+
+def write_plan(path: str | os.PathLike[str], entries: Iterable[Entry]) -> None:
+    """Write a plan's entries to a new file beside ``path``, flush it to the disk and rename it."""
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "shape": list(shape), "init": {"scheme": init.name} | init.settings()}
+        for name, shape, init in entries
+    ]
+    document = {"format": FORMAT, "version": VERSION, "parameters": parameters}
+    _replace(Path(path), (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_plan(path: str | os.PathLike[str]) -> list[Entry]:
+    """Read a plan's entries; raise PlanError, naming file and place, for what is not a plan."""
+    text = _text(Path(path))
+    try:
+        document = json.loads(
+            text,
+            object_pairs_hook=_distinct,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_short,
+        )
+        return _entries(document)
+    except json.JSONDecodeError as error:
+        raise PlanError(f"{path} is not JSON: {error}") from error
+    except RecursionError as error:
+        raise PlanError(f"{path} is nested too deeply to be a plan") from error
+    except (PlanError, ShapeError) as error:
+        raise PlanError(f"{path}: {error}") from error
+
+
+# ---------------------------------------------------------------- files
+def _replace(path: Path, data: bytes) -> None:
+    if path.exists() and not path.is_file():
+        raise PlanError(f"{path} is not a file: a plan is written to a new file, or over an old one")
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    try:
+        with open(beside, "xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        raise PlanError(f"the plan could not be written to {path}, which is as it was: {error}") from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            beside.unlink()
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        problem = "is not a file" if path.exists() else "does not exist"
+        raise PlanError(f"{path} {problem}: give the path of a plan that Plan.to_json wrote")
+    try:
+        return path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise PlanError(f"{path} is not a plan, for it is not UTF-8 text: {error}") from error
+    except OSError as error:
+        raise PlanError(f"{path} could not be read: {error}") from error
+
+
+# ---------------------------------------------------------------- what JSON allows, and a plan does not
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise PlanError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice: keep one")
+    return found
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise PlanError(f"{word} is not a number that a plan can hold: numbers are finite")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise PlanError(f"{_shown(digits)} is beyond what a float can hold")
+    return number
+
+
+def _short(digits: str) -> int:
+    if len(digits.lstrip("-")) > _LONGEST:
+        raise PlanError(f"{_shown(digits)} has {len(digits)} digits: shapes, fans and seeds have {_LONGEST} at most")
+    return int(digits)
+
+
+def _shown(digits: str) -> str:
+    return digits if len(digits) <= 40 else f"{digits[:20]}..."
+
+
+# ---------------------------------------------------------------- from a document to entries
+def _entries(document: Any) -> list[Entry]:
+    where = "the plan"
+    _check_keys(document, ["format", "version", "parameters"], ["format", "version", "parameters"], where)
+    if document["format"] != FORMAT:
+        raise PlanError(f"format is {document['format']!r}, and a plan's is {FORMAT!r}: this is a file of another kind")
+    if not _is_integer(document["version"]) or document["version"] != VERSION:
+        raise PlanError(
+            f"version is {document['version']!r}, and this library reads {VERSION}: use the one that wrote it"
+        )
+    if not isinstance(document["parameters"], list):
+        raise PlanError("parameters is not a list: it holds one object for each parameter")
+    return [_entry(item, f"parameters[{i}]") for i, item in enumerate(document["parameters"])]
+
+
+def _entry(item: Any, where: str) -> Entry:
+    _check_keys(item, ["name", "shape", "init"], ["name", "shape", "init"], where)
+    if not isinstance(item["name"], str):
+        raise PlanError(f"{where}.name is {item['name']!r}, not a string")
+    shape = item["shape"]
+    if not isinstance(shape, list) or not all(map(_is_integer, shape)):
+        raise PlanError(f"{where}.shape is {shape!r}, not a list of integers")
+    return item["name"], tuple(shape), _init(item["init"], f"{where}.init")
+
+
+def _init(item: Any, where: str) -> FloatInit:
+    if not isinstance(item, dict) or not isinstance(item.get("scheme"), str):
+        _check_keys(item, list(item) if isinstance(item, dict) else [], ["scheme"], where, known=["scheme"])
+        raise PlanError(f"{where}.scheme is {item['scheme']!r}, not a string")
+    name = item["scheme"]
+    if name not in _SCHEMES:
+        raise PlanError(f"{where}.scheme is {name!r}, which is not known{_nearest(name, list(_SCHEMES))}")
+    parameters = inspect.signature(_SCHEMES[name]).parameters
+    required = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
+    _check_keys(item, ["scheme", *parameters], ["scheme", *required], where)
+    settings = {key: value for key, value in item.items() if key != "scheme"}
+    for key, value in settings.items():
+        _check_setting(key, value, f"{where}.{key}")
+    try:
+        return _SCHEMES[name](**settings)
+    except (PlanError, ShapeError) as error:
+        raise PlanError(f"{where}: {error}") from error
+
+
+def _check_setting(key: str, value: Any, where: str) -> None:
+    if key == "values":
+        if not isinstance(value, list) or not all(map(_is_number, value)):
+            raise PlanError(f"{where} is not a list of numbers")
+    elif not (_is_integer(value) if key in _INTEGERS else _is_number(value)):
+        raise PlanError(f"{where} is {value!r}, not {'an integer' if key in _INTEGERS else 'a number'}")
+
+
+def _check_keys(item: Any, allowed: list[str], required: list[str], where: str, known: list[str] | None = None) -> None:
+    if not isinstance(item, dict):
+        raise PlanError(f"{where} is not an object but {type(item).__name__}: it has the keys {', '.join(required)}")
+    missing = [key for key in required if key not in item]
+    for key in item:
+        if key not in allowed or (missing and known and key not in known):
+            raise PlanError(f"{where} has the unknown key {key!r}{_nearest(key, known or allowed)}")
+    if missing:
+        raise PlanError(f"{where} lacks {', '.join(map(repr, missing))}")
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    found = difflib.get_close_matches(word, known, 1, 0.5)
+    return f": did you mean {found[0]!r}?" if found else f": there are {', '.join(known)}"
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
