@@ -1,0 +1,95 @@
+"""Optimisers and transformations of gradients: pairs of pure functions, and how they are chained.
+
+State goes in and comes out, as in Optax (https://optax.readthedocs.io): nothing is kept between calls and no argument
+is written to. States are plain dicts, lists and tuples of arrays and Python numbers, so that they can be saved.
+Nothing here knows a method.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tl_arrayapi.errors import StructureError
+
+__all__ = ["LearningRate", "Optimizer", "Transformation", "chain"]
+
+LearningRate = float | Callable[[int], Any]
+"""A number, or a schedule: a function of the step, counted from 0, whose result becomes a Python float."""
+
+_Step = Callable[[Any, Sequence[Any], Sequence[Any]], tuple[list[Any], Any]]
+
+
+@dataclass(frozen=True)
+class Transformation:
+    """Change gradients by two pure functions: ``init(params) -> state`` and ``step(state, params, grads) -> (grads,
+    state)``.
+
+    >>> halve = Transformation(lambda params: (), lambda state, params, grads: ([g / 2 for g in grads], state))
+    >>> halve.step((), [1.0], [3.0])
+    ([1.5], ())
+    """
+
+    init: Callable[[Sequence[Any]], Any]
+    step: _Step
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Step parameters by two pure functions: ``init(params) -> state`` and ``step(state, params, grads) -> (params,
+    state)``.
+
+    The new parameters are new arrays, of the shapes and dtypes of the old ones.
+
+    >>> def step(state, params, grads):
+    ...     return [x - g for x, g in zip(params, grads)], state
+    >>> Optimizer(lambda params: (), step).step((), [1.0], [0.25])
+    ([0.75], ())
+    """
+
+    init: Callable[[Sequence[Any]], Any]
+    step: _Step
+
+
+@dataclass(frozen=True)
+class _Chain:
+    parts: tuple[Transformation | Optimizer, ...]
+
+    def init(self, params: Sequence[Any]) -> tuple[Any, ...]:
+        return tuple(part.init(params) for part in self.parts)
+
+    def step(self, state: Any, params: Sequence[Any], grads: Sequence[Any]) -> tuple[list[Any], tuple[Any, ...]]:
+        if not isinstance(state, list | tuple) or len(state) != len(self.parts):
+            got = f"{len(state)} entries" if isinstance(state, list | tuple) else f"a {type(state).__name__}"
+            raise StructureError(
+                f"a state of {len(self.parts)} entries, one for each part of the chain, is expected; got {got}: "
+                "take the state from init(params)"
+            )
+        arrays, states = list(grads), []
+        for part, entry in zip(self.parts, state, strict=True):
+            arrays, entry = part.step(entry, params, arrays)
+            states.append(entry)
+        return arrays, tuple(states)
+
+
+def chain(*parts: Transformation | Optimizer) -> Optimizer:
+    """Return the optimiser that hands gradients through transformations, in the order given, to the optimiser at the
+    end.
+
+    Its state is the tuple of its parts' states. Raises StructureError unless the last part, and it alone, is an
+    Optimizer.
+
+    >>> import numpy as np
+    >>> from tl_arrayapi.optim import clip_by_value, sgd
+    >>> opt, params = chain(clip_by_value(1.0), sgd(0.5)), [np.asarray([0.0, 0.0])]
+    >>> opt.step(opt.init(params), params, [np.asarray([9.0, 0.5])])[0]
+    [array([-0.5 , -0.25])]
+    """
+    for i, part in enumerate(parts):
+        last = i == len(parts) - 1
+        if not isinstance(part, Optimizer if last else Transformation):
+            expected = "an Optimizer at the end" if last else "Transformations before the end"
+            raise StructureError(f"part {i} of the chain is a {type(part).__name__}: {expected} is expected")
+    if not parts:
+        raise StructureError("an empty chain has no optimiser: chain(*transformations, optimizer) is expected")
+    whole = _Chain(parts)
+    return Optimizer(whole.init, whole.step)
