@@ -23,7 +23,7 @@ class _Stateless:
         return ()
 
     def step(self, state: Any, params: Sequence[Any], grads: Sequence[Any]) -> tuple[list[Any], Any]:
-        xp = array_namespace(*params, *grads) if params else None
+        xp: Any = array_namespace(*params, *grads) if params else None
         like_parameters("grads", params, grads)
         if not grads:
             return [], state

@@ -62,7 +62,7 @@ class Rule:
 
     def step(self, state: Any, params: Sequence[Any], grads: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
         """Return the new parameters and the new state."""
-        xp = array_namespace(*params, *grads) if params else None
+        xp: Any = array_namespace(*params, *grads) if params else None
         like_parameters("grads", params, grads)
         step, columns = state_entries(state, self.slots, params)
         scalars = self.scalars(step)
