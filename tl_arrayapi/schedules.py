@@ -159,7 +159,7 @@ class LinearWarmup(Schedule):
 
 @dataclass(frozen=True)
 class WarmupCosine(Schedule):
-    """Go from ``start`` to ``lr`` in ``warmup`` equal steps, then to ``final`` along half a cosine, reached at ``steps``.
+    """Go from ``start`` to ``lr`` in ``warmup`` equal steps, then along half a cosine to ``final``, at ``steps``.
 
     Raises ArgumentError unless ``warmup`` is below ``steps``, which counts both.
 
@@ -188,7 +188,7 @@ class WarmupCosine(Schedule):
 
 @dataclass(frozen=True)
 class Cyclic(Schedule):
-    """Go from ``low`` to ``high`` in ``up`` equal steps and back in ``down``, for ever; heights shrink by ``gamma^step``.
+    """Go from ``low`` to ``high`` in ``up`` steps and back in ``down``, for ever; heights shrink as ``gamma^step``.
 
     ``down`` is ``up`` where None. It is torch's CyclicLR, mode "exp_range". Source: Smith, "Cyclical Learning Rates",
     arXiv:1506.01186. Raises ArgumentError where ``low`` is above ``high``, or ``gamma`` above 1.
@@ -245,9 +245,9 @@ class Triangular(Schedule):
 
 @dataclass(frozen=True)
 class OneCycle(Schedule):
-    """Go from ``peak / divide`` up to ``peak``, then down to ``peak / (divide divide_final)``, along half cosines, and stay.
+    """Go from ``peak / divide`` up to ``peak``, then down to ``peak / (divide divide_final)``, along half cosines.
 
-    Step ``steps - 1`` is the last, and ``rise`` is the part of the steps that goes up: torch's OneCycleLR. Source:
+    Step ``steps - 1`` is the last, after which it stays; ``rise`` is the part of the steps that goes up: torch's OneCycleLR. Source:
     Smith, Topin, "Super-Convergence", arXiv:1708.07120. Raises ArgumentError unless ``rise`` lies strictly between 0
     and 1.
 
