@@ -247,9 +247,9 @@ class Triangular(Schedule):
 class OneCycle(Schedule):
     """Go from ``peak / divide`` up to ``peak``, then down to ``peak / (divide divide_final)``, along half cosines.
 
-    Step ``steps - 1`` is the last, after which it stays; ``rise`` is the part of the steps that goes up: torch's OneCycleLR. Source:
-    Smith, Topin, "Super-Convergence", arXiv:1708.07120. Raises ArgumentError unless ``rise`` lies strictly between 0
-    and 1.
+    Step ``steps - 1`` is the last, after which it stays; ``rise`` is the part of the steps that goes up: torch's
+    OneCycleLR. Source: Smith, Topin, "Super-Convergence", arXiv:1708.07120. Raises ArgumentError unless ``rise`` lies
+    strictly between 0 and 1.
 
     >>> schedule = OneCycle(1.0, steps=11, rise=0.5, divide=4.0, divide_final=4.0)
     >>> print(round(schedule(0), 3), round(schedule(4), 3), round(schedule(10), 4))

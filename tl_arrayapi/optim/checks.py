@@ -7,8 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from array_api_compat import array_namespace
-
+from tl_arrayapi.autograd.namespace import array_namespace
 from tl_arrayapi.errors import ArgumentError, DTypeError, ShapeError, StructureError
 
 __all__ = ["count", "fraction", "like_parameters", "nonnegative", "positive", "state_entries", "trainable"]

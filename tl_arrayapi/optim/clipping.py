@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from array_api_compat import array_namespace
-
+from tl_arrayapi.autograd.namespace import array_namespace
 from tl_arrayapi.optim.checks import like_parameters, nonnegative, positive
 from tl_arrayapi.optim.optimizer import Transformation
 

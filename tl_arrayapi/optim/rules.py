@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from array_api_compat import array_namespace
-
+from tl_arrayapi.autograd.namespace import array_namespace
 from tl_arrayapi.errors import ArgumentError
 from tl_arrayapi.optim.checks import fraction, like_parameters, nonnegative, state_entries, trainable
 from tl_arrayapi.optim.optimizer import LearningRate, Optimizer
