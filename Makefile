@@ -46,5 +46,5 @@ clean:
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "error: $(PYTHON) cannot make virtual environments: install its venv module (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
 	@echo "Setting up .venv-$* (once; it is kept until pyproject.toml changes)"
 	@$(PYTHON) -m venv --clear .venv-$*
-	@.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@.venv-$*/bin/python -m pip install -qq --disable-pip-version-check --editable '.[$*]'
 	@touch $@

@@ -1,10 +1,10 @@
 """The documentation's settings. The build needs nothing from the network."""
 
-from importlib.metadata import version
+import importlib.metadata
 
 project = "tl-arrayapi"
 author = "the tl-arrayapi developers"
-release = version("tl-arrayapi")
+release = importlib.metadata.version("tl-arrayapi")
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 source_suffix = {".md": "markdown"}

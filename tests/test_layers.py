@@ -28,7 +28,7 @@ HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 # What a function may import from above, when it is called.
 UPWARD = {("init", "backends"), ("module", "distributed")}
 
-LIBRARIES = {*["array_api_strict", "autograd", "cupy", "cupyx", "dask", "jax", "mygrad", "ndonnx", "numpy", "sparse", "torch"]}
+LIBRARIES = {"array_api_strict", "cupy", "cupyx", "dask", "jax", "ndonnx", "numpy", "sparse", "torch"}
 MAY_NAME_LIBRARIES = {"backends", "distributed"}
 
 MODULES = modules()
