@@ -1,0 +1,262 @@
+"""The header of a safetensors file: what it may say, checked in full before any of the payload is read.
+
+A file is eight bytes (the header's length, little-endian), the header (a JSON object that gives each tensor a dtype, a
+shape and a range of the payload), and the payload. The format is https://huggingface.co/docs/safetensors; this reader
+is stricter than that library, which takes duplicate names, unknown keys, and names like ``../../etc/passwd``. Nothing
+here opens a file or knows an array.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tl_arrayapi.errors import CheckpointError
+
+__all__ = [
+    "DTYPES",
+    "MAX_HEADER",
+    "MAX_TENSORS",
+    "PREFIX",
+    "Entry",
+    "Header",
+    "check_name",
+    "decode",
+    "encode",
+    "kind_of_file",
+    "layout",
+    "nbytes",
+]
+
+MAX_HEADER = 100_000_000
+MAX_TENSORS = 100_000
+MAX_DIMENSIONS = 64
+MAX_NAME = 1024
+
+PREFIX = "tl_arrayapi."
+"""What the names of the metadata begin with that belong to this package."""
+
+DTYPES = {
+    "BOOL": ("bool", 1),
+    "U8": ("uint8", 1),
+    "I8": ("int8", 1),
+    "U16": ("uint16", 2),
+    "I16": ("int16", 2),
+    "F16": ("float16", 2),
+    "U32": ("uint32", 4),
+    "I32": ("int32", 4),
+    "F32": ("float32", 4),
+    "U64": ("uint64", 8),
+    "I64": ("int64", 8),
+    "F64": ("float64", 8),
+    "C64": ("complex64", 8),
+}
+"""The format's dtypes that NumPy has: the name in NumPy, and the bytes of an element."""
+
+_NOT_IN_NUMPY = frozenset({"BF16", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4"})
+
+_KINDS = {
+    b"PK\x03\x04": "a zip archive, as torch.save (.pt) and numpy.savez write",
+    b"\x93NUMPY": "a .npy file",
+    b"\x89HDF": "an HDF5 file",
+    b"\x1f\x8b": "a gzip archive",
+    b"\x80\x02": "a pickle",
+    b"\x80\x03": "a pickle",
+    b"\x80\x04": "a pickle",
+    b"\x80\x05": "a pickle",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Say where in the payload one tensor is, and what it is.
+
+    >>> Entry("w", "F32", (2, 3), 0, 24).name
+    'w'
+    """
+
+    name: str
+    code: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Header:
+    """Hold what a header says: its tensors, in its order, and its metadata.
+
+    >>> Header((), {"made by": "hand"}).text()
+    '{"__metadata__":{"made by":"hand"}}'
+    """
+
+    entries: tuple[Entry, ...]
+    metadata: Mapping[str, str]
+
+    def text(self) -> str:
+        """Return the header as compact JSON, in ASCII: equal headers give equal texts."""
+        tensors: dict[str, Any] = {"__metadata__": dict(self.metadata)} if self.metadata else {}
+        for e in self.entries:
+            tensors[e.name] = {"dtype": e.code, "shape": list(e.shape), "data_offsets": [e.start, e.end]}
+        return json.dumps(tensors, separators=(",", ":"))
+
+
+def nbytes(code: str, shape: Sequence[int]) -> int:
+    """Return the bytes of a tensor of the format's dtype ``code``.
+
+    >>> nbytes("F32", (2, 3))
+    24
+    """
+    return math.prod(shape) * DTYPES[code][1]
+
+
+def layout(tensors: Sequence[tuple[str, str, tuple[int, ...]]], metadata: Mapping[str, str]) -> Header:
+    """Return the header of tensors given as (name, dtype code, shape), wide elements first in the payload, so that all
+    align.
+
+    >>> [(e.name, e.start) for e in layout([("a", "U8", (3,)), ("b", "F64", (2,))], {}).entries]
+    [('a', 16), ('b', 0)]
+    """
+    starts, position = {}, 0
+    for name, code, shape in sorted(tensors, key=lambda tensor: -DTYPES[tensor[1]][1]):
+        starts[name] = position
+        position += nbytes(code, shape)
+    entries = (Entry(n, code, shape, starts[n], starts[n] + nbytes(code, shape)) for n, code, shape in tensors)
+    return Header(tuple(entries), metadata)
+
+
+def encode(header: Header) -> bytes:
+    """Return the bytes of the file that come before the payload, a multiple of eight of them.
+
+    >>> encode(Header((), {}))[8:]
+    b'{}      '
+    """
+    text = header.text().encode("ascii")
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+def kind_of_file(start: bytes) -> str:
+    """Say what a file that begins with ``start`` seems to be, for a message: "" where nothing is known.
+
+    >>> kind_of_file(b"PK" + bytes([3, 4]))
+    '; it looks like a zip archive, as torch.save (.pt) and numpy.savez write, which is never unpacked here'
+    """
+    for magic, kind in _KINDS.items():
+        if start.startswith(magic):
+            return f"; it looks like {kind}, which is never unpacked here"
+    return ""
+
+
+def check_name(name: str) -> None:
+    """Raise CheckpointError unless ``name`` may be the name of a tensor: printable, and no path that leads elsewhere.
+
+    >>> check_name("../w")
+    Traceback (most recent call last):
+    tl_arrayapi.errors.CheckpointError: tensor name '../w' has an empty part, or one of dots: name it otherwise
+    """
+    if not name or len(name) > MAX_NAME:
+        raise CheckpointError(f"a tensor's name has {len(name)} characters: from 1 to {MAX_NAME} are expected")
+    if not name.isprintable() or "\\" in name:
+        raise CheckpointError(f"tensor name {name!r} has a control character or a backslash: name it otherwise")
+    if any(part in ("", ".", "..") for part in name.split("/")):
+        raise CheckpointError(f"tensor name {name!r} has an empty part, or one of dots: name it otherwise")
+    if name == "__metadata__":
+        raise CheckpointError(
+            "a tensor cannot be named '__metadata__', which the format uses itself: name it otherwise"
+        )
+
+
+def decode(raw: bytes, payload: int) -> Header:
+    """Return what the header ``raw`` says of a payload of so many bytes, or raise CheckpointError where anything is
+    wrong.
+
+    >>> decode(b'{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', 8).entries[0].shape
+    (2,)
+    """
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise CheckpointError(f"the header is not UTF-8 (byte {error.start})") from error
+    if not text.startswith("{"):
+        raise CheckpointError("the header is not a JSON object: it does not begin with '{'")
+    try:
+        parsed = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except RecursionError as error:
+        raise CheckpointError("the header is nested too deeply") from error
+    except CheckpointError:
+        raise
+    except ValueError as error:  # an integer of too many digits, too
+        raise CheckpointError(f"the header is not JSON ({error})") from error
+    metadata = parsed.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise CheckpointError("__metadata__ must map names to strings")
+    if len(parsed) > MAX_TENSORS:
+        raise CheckpointError(f"there are {len(parsed)} tensors, and at most {MAX_TENSORS} are read")
+    entries = tuple(_entry(name, fields) for name, fields in parsed.items())
+    _check_ranges(entries, payload)
+    return Header(entries, metadata)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise CheckpointError(f"the header has {twice!r} twice")
+    return found
+
+
+def _no_constant(word: str) -> Any:
+    raise CheckpointError(f"the header has {word}, which is not JSON")
+
+
+def _entry(name: str, fields: Any) -> Entry:
+    check_name(name)
+    expected = {"dtype", "shape", "data_offsets"}
+    if not isinstance(fields, dict) or fields.keys() != expected:
+        got = sorted(fields) if isinstance(fields, dict) else type(fields).__name__
+        raise CheckpointError(f"tensor {name!r} is described by {got}: exactly {sorted(expected)} are expected")
+    code, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
+    if not isinstance(code, str) or code not in DTYPES:
+        why = "NumPy does not have it: convert the file" if code in _NOT_IN_NUMPY else f"one of {', '.join(DTYPES)} is"
+        raise CheckpointError(f"tensor {name!r} has dtype {code!r}: {why}")
+    if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**63 for n in shape):
+        raise CheckpointError(
+            f"tensor {name!r} has shape {_short(shape)}: whole numbers from 0 to 2^63 - 1 are expected"
+        )
+    if len(shape) > MAX_DIMENSIONS:
+        raise CheckpointError(f"tensor {name!r} has {len(shape)} dimensions: at most {MAX_DIMENSIONS} are read")
+    # A library multiplies the dimensions that are not 0 even where one is.
+    if nbytes(code, [n for n in shape if n]) >= 2**63:
+        raise CheckpointError(f"tensor {name!r} has shape {_short(shape)}: its size overflows 64 bits")
+    if not isinstance(offsets, list) or len(offsets) != 2 or not all(type(n) is int for n in offsets):
+        raise CheckpointError(f"tensor {name!r} has data_offsets {_short(offsets)}: two whole numbers are expected")
+    start, end = offsets
+    if not 0 <= start <= end:
+        raise CheckpointError(f"tensor {name!r} has data_offsets {_short(offsets)}: 0 <= start <= end is expected")
+    if end - start != nbytes(code, shape):
+        raise CheckpointError(
+            f"tensor {name!r} has {end - start} bytes, and {code} of shape {_short(shape)} takes {nbytes(code, shape)}"
+        )
+    return Entry(name, code, tuple(shape), start, end)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:100]}..."
+
+
+def _check_ranges(entries: Sequence[Entry], payload: int) -> None:
+    position = 0
+    for e in sorted(entries, key=lambda e: (e.start, e.end)):
+        if e.start != position:
+            fault = "overlaps the tensor before it" if e.start < position else "leaves a hole before it"
+            raise CheckpointError(
+                f"tensor {e.name!r} begins at byte {e.start} of the payload, and {fault}, which ends at {position}"
+            )
+        position = e.end
+    if position != payload:
+        fault = "is cut short" if position > payload else "has trailing bytes"
+        raise CheckpointError(f"the payload {fault}: it has {payload} bytes, and its tensors need {position}")
