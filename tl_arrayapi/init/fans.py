@@ -7,7 +7,7 @@ from typing import SupportsIndex
 
 from tl_arrayapi.errors import ShapeError
 
-__all__ = ["MAX_ELEMENTS", "as_shape", "dims_product", "element_count", "infer_fans"]
+__all__ = ["MAX_ELEMENTS", "as_shape", "dims_product", "element_count", "infer_fans", "shown_integer"]
 
 MAX_ELEMENTS = 2**53
 """No array is asked to be longer, and no fan larger: up to here a count is exact as a float64, too."""
@@ -24,11 +24,11 @@ def as_shape(dims: Iterable[SupportsIndex] | SupportsIndex) -> tuple[int, ...]:
     for dim in dims:  # type: ignore[union-attr]
         if isinstance(dim, bool) or not hasattr(dim, "__index__"):
             raise ShapeError(f"a shape is made of integers, got {dim!r} of type {type(dim).__name__}: write (2, 3)")
-        found.append(operator.index(dim))
-    shape = tuple(found)
-    if any(dim < 0 for dim in shape):
-        raise ShapeError(f"shape {shape} has a negative dimension: dimensions are 0 or more")
-    return shape
+        length = operator.index(dim)
+        if not 0 <= length < 2**63:
+            raise ShapeError(f"a shape is made of integers from 0 to 2**63 - 1, got {shown_integer(length)}")
+        found.append(length)
+    return tuple(found)
 
 
 def dims_product(dims: Iterable[SupportsIndex]) -> int:
@@ -53,7 +53,7 @@ def element_count(shape: Iterable[SupportsIndex] | SupportsIndex, limit: int | N
     most = MAX_ELEMENTS if limit is None else limit
     if count > most:
         raise ShapeError(
-            f"shape {dims} has {_named(count)} elements, more than the limit of {most}: make the array smaller"
+            f"shape {dims} has {shown_integer(count)} elements, more than the limit of {most}: make the array smaller"
         )
     return count
 
@@ -79,11 +79,11 @@ def infer_fans(shape: Iterable[SupportsIndex]) -> tuple[int, int]:
     if not fan_in or not fan_out:
         raise ShapeError(f"shape {dims} has the fans ({fan_in}, {fan_out}), and no bound follows from 0: use zeros()")
     if max(fan_in, fan_out) > MAX_ELEMENTS:
-        fans = f"({_named(fan_in)}, {_named(fan_out)})"
+        fans = f"({shown_integer(fan_in)}, {shown_integer(fan_out)})"
         raise ShapeError(f"shape {dims} has the fans {fans}, above the limit of {MAX_ELEMENTS}: make the array smaller")
     return fan_in, fan_out
 
 
-def _named(count: int) -> str:
-    # Python refuses to write very long integers.
-    return str(count) if count < 10**20 else f"about 2**{count.bit_length() - 1}"
+def shown_integer(value: int) -> str:
+    """Write an integer for an error message; Python refuses to write very long ones."""
+    return str(value) if abs(value) < 10**20 else f"{'-' * (value < 0)}2**{abs(value).bit_length() - 1} or more"

@@ -8,16 +8,16 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tl_arrayapi.errors import ArgumentError, PlanError
+from tl_arrayapi.errors import ArgumentError, BackendError, PlanError
 from tl_arrayapi.init.fans import as_shape, element_count
 from tl_arrayapi.init.formats import float_format
 from tl_arrayapi.init.recipes import Constant, Drawn, Payload, Recipe
 from tl_arrayapi.init.schemes import FloatInit, as_scheme
-from tl_arrayapi.init.splitmix64 import draws_form
+from tl_arrayapi.init.splitmix64 import Form, draws_form
 
 __all__ = ["BLOCK", "check_fill", "fill", "fill_box", "materialize"]
 
-BLOCK = 2**18
+BLOCK = 2**17
 """How many elements are computed at once: their temporaries fit a processor's cache, and still occupy a GPU."""
 
 
@@ -34,7 +34,8 @@ def materialize(
     ``dtype`` is a real floating dtype of the library, or its name; ``chunks`` are for lazy libraries. Everything is
     checked before anything is allocated: PlanError, ShapeError, DTypeError or DeviceError says what does not fit.
 
-    >>> materialize(flat([0.5, 1.0, 1.5, 2.0]), (2, 2))
+    >>> from tl_arrayapi import init
+    >>> init.materialize(init.flat([0.5, 1.0, 1.5, 2.0]), (2, 2))
     array([[0.5, 1. ],
            [1.5, 2. ]], dtype=float32)
     """
@@ -65,9 +66,13 @@ def fill(
     """
     dims = _checked_shape(scheme, shape)
     recipe, count = _recipe(scheme, dtype), math.prod(dims)
-    if isinstance(recipe, Drawn):
-        return xp.reshape(_drawn(recipe, count, xp, dtype, device, block or max(count, 1)), dims)
-    return _given(recipe, dims, xp, dtype, device)
+    if not isinstance(recipe, Drawn):
+        return _given(recipe, dims, xp, dtype, device)
+    try:
+        form = draws_form(xp, device)
+    except BackendError:
+        return _from_host(scheme, dims, xp, dtype, device)
+    return xp.reshape(_drawn(recipe, count, form, dtype, block or max(count, 1)), dims)
 
 
 def fill_box(
@@ -99,8 +104,9 @@ def fill_box(
     return xp.astype(values, getattr(xp, dtype))
 
 
-def _drawn(recipe: Drawn, count: int, xp: Any, dtype: str, device: Any, block: int) -> Any:
-    form, kind = draws_form(xp, device), getattr(xp, dtype)
+def _drawn(recipe: Drawn, count: int, form: Form, dtype: str, block: int) -> Any:
+    xp = form.xp
+    kind = getattr(xp, dtype)
     offsets = form.counting(min(block, count), recipe.per_element)
 
     def values(start: int) -> Any:
@@ -119,6 +125,14 @@ def _drawn(recipe: Drawn, count: int, xp: Any, dtype: str, device: Any, block: i
     for start in range(block, count, block):
         out[start : min(start + block, count)] = values(start)
     return out
+
+
+def _from_host(scheme: FloatInit, dims: tuple[int, ...], xp: Any, dtype: str, device: Any) -> Any:
+    """Fill with the host's library and copy: the only way where the library itself cannot draw."""
+    from tl_arrayapi import backends
+
+    host = fill(scheme, dims, backends.get(None).namespace, dtype)
+    return backends.get(xp).from_host(host, dtype, device)
 
 
 def _given(recipe: Recipe, dims: tuple[int, ...], xp: Any, dtype: str, device: Any) -> Any:
@@ -140,6 +154,6 @@ def _compute(dtype: str) -> str:
 def _checked_shape(scheme: FloatInit, shape: Sequence[int]) -> tuple[int, ...]:
     dims = as_shape(shape)
     count = element_count(dims)
-    if scheme.count not in (None, count):
+    if as_scheme(scheme).count not in (None, count):
         raise PlanError(f"{scheme!r} has {scheme.count} values, but shape {dims} has {count} elements: give one each")
     return dims

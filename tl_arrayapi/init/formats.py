@@ -4,6 +4,8 @@ All of it is exact arithmetic on Python floats; nothing here knows an array.
 """
 
 import math
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tl_arrayapi.errors import DTypeError
@@ -40,9 +42,21 @@ class FloatFormat:
         """Round ``value`` to the nearest of the format, ties to even; beyond the largest it becomes infinite."""
         if value == 0.0 or self.name == "float64":
             return value
+        if abs(value) >= 2.0 * self.largest:
+            return math.copysign(math.inf, value)
         quantum = self.quantum(value)
         rounded = math.copysign(math.ldexp(round(math.ldexp(value, -quantum)), quantum), value)
         return rounded if abs(rounded) <= self.largest else math.copysign(math.inf, value)
+
+    def round_all(self, values: Sequence[float]) -> tuple[float, ...]:
+        """Round each of ``values``."""
+        code = {"float16": "e", "float32": "f"}.get(self.name)
+        if code is None:
+            return tuple(map(self.round, values))
+        try:
+            return struct.unpack(f"<{len(values)}{code}", struct.pack(f"<{len(values)}{code}", *values))
+        except OverflowError:
+            return tuple(map(self.round, values))
 
     def below(self, value: float) -> float:
         """Return the largest value of the format that is less than ``value``, one of the format."""

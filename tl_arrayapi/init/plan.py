@@ -30,7 +30,8 @@ class Plan:
     as given, equal ones too. Raise PlanError where there are fewer or more initialisers than shapes, where one cannot
     fill its shape, and for a bad name.
 
-    >>> plan = Plan([(2, 3), (2,)], [kaiming_for((2, 3), seed=1), zeros()], names=["w", "b"])
+    >>> from tl_arrayapi import init
+    >>> plan = Plan([(2, 3), (2,)], [init.kaiming_for((2, 3), seed=1), init.zeros()], names=["w", "b"])
     >>> [array.shape for array in plan.fill()]
     [(2, 3), (2,)]
     """
@@ -116,10 +117,7 @@ class Plan:
     @classmethod
     def from_json(cls, path: str | PathLike[str]) -> "Plan":
         """Read a plan that `to_json` wrote; raise PlanError, naming the place, for anything that is not one."""
-        entries = read_plan(path)
-        return cls(
-            [shape for _, shape, _ in entries], [init for _, _, init in entries], [name for name, _, _ in entries]
-        )
+        return read_plan(path, cls)
 
     def digest(self, xp: Any = None, dtype: Any = "float32") -> str:
         """Return the SHA-256, in hexadecimal, of the parameters that the plan makes: their names, shapes and values.
@@ -151,7 +149,7 @@ def apply_list(module: Any, inits: Iterable[FloatInit]) -> None:
     >>> import tl_arrayapi as tl
     >>> definition = tl.ScalarModuleDef(lambda w: tl.array_namespace(w).sum(w), init_params=[[0.0, 0.0]])
     >>> module = definition.instantiate()
-    >>> apply_list(module, [ones()])
+    >>> apply_list(module, [tl.init.ones()])
     >>> module.params
     [array([1., 1.], dtype=float32)]
     """

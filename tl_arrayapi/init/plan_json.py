@@ -13,7 +13,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from tl_arrayapi.errors import PlanError, ShapeError
 from tl_arrayapi.init import schemes
@@ -24,7 +24,9 @@ __all__ = ["FORMAT", "VERSION", "read_plan", "write_plan"]
 FORMAT = "tl_arrayapi.plan"
 VERSION = 1
 
-Entry = tuple[str, tuple[int, ...], FloatInit]
+_P = TypeVar("_P")
+_Shape = tuple[int, ...]
+_Entry = tuple[str, _Shape, FloatInit]
 
 _SCHEMES: dict[str, Callable[..., FloatInit]] = {
     make.__name__: make
@@ -43,7 +45,7 @@ _INTEGERS = {"seed", "fan_in", "fan_out"}
 _LONGEST = 20
 
 
-def write_plan(path: str | os.PathLike[str], entries: Iterable[Entry]) -> None:
+def write_plan(path: str | os.PathLike[str], entries: Iterable[_Entry]) -> None:
     """Write a plan's entries to a new file beside ``path``, flush it to the disk and rename it."""
     parameters: list[dict[str, Any]] = [
         {"name": name, "shape": list(shape), "init": {"scheme": init.name} | init.settings()}
@@ -53,8 +55,8 @@ def write_plan(path: str | os.PathLike[str], entries: Iterable[Entry]) -> None:
     _replace(Path(path), (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
 
 
-def read_plan(path: str | os.PathLike[str]) -> list[Entry]:
-    """Read a plan's entries; raise PlanError, naming file and place, for what is not a plan."""
+def read_plan(path: str | os.PathLike[str], make: Callable[[list[_Shape], list[FloatInit], list[str]], _P]) -> _P:
+    """Make a plan of the shapes, initialisers and names in a file; raise PlanError, with the place, for a bad one."""
     text = _text(Path(path))
     try:
         document = json.loads(
@@ -64,7 +66,7 @@ def read_plan(path: str | os.PathLike[str]) -> list[Entry]:
             parse_float=_finite,
             parse_int=_short,
         )
-        return _entries(document)
+        return make(*_columns(document))
     except json.JSONDecodeError as error:
         raise PlanError(f"{path} is not JSON: {error}") from error
     except RecursionError as error:
@@ -134,7 +136,7 @@ def _shown(digits: str) -> str:
 
 
 # ---------------------------------------------------------------- from a document to entries
-def _entries(document: Any) -> list[Entry]:
+def _columns(document: Any) -> tuple[list[_Shape], list[FloatInit], list[str]]:
     where = "the plan"
     _check_keys(document, ["format", "version", "parameters"], ["format", "version", "parameters"], where)
     if document["format"] != FORMAT:
@@ -145,10 +147,11 @@ def _entries(document: Any) -> list[Entry]:
         )
     if not isinstance(document["parameters"], list):
         raise PlanError("parameters is not a list: it holds one object for each parameter")
-    return [_entry(item, f"parameters[{i}]") for i, item in enumerate(document["parameters"])]
+    entries = [_entry(item, f"parameters[{i}]") for i, item in enumerate(document["parameters"])]
+    return [shape for _, shape, _ in entries], [init for _, _, init in entries], [name for name, _, _ in entries]
 
 
-def _entry(item: Any, where: str) -> Entry:
+def _entry(item: Any, where: str) -> _Entry:
     _check_keys(item, ["name", "shape", "init"], ["name", "shape", "init"], where)
     if not isinstance(item["name"], str):
         raise PlanError(f"{where}.name is {item['name']!r}, not a string")

@@ -12,11 +12,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, SupportsFloat, SupportsIndex
 
-from tl_arrayapi.errors import ArgumentError, PlanError, TLError
-from tl_arrayapi.init.fans import MAX_ELEMENTS, infer_fans
+from tl_arrayapi.errors import PlanError
+from tl_arrayapi.init.fans import MAX_ELEMENTS, infer_fans, shown_integer
 from tl_arrayapi.init.formats import FORMATS, FloatFormat
 from tl_arrayapi.init.recipes import Constant, Gaussian, Payload, Range, Recipe, Symmetric
-from tl_arrayapi.init.splitmix64 import as_seed
+from tl_arrayapi.init.splitmix64 import as_index, as_seed
 
 __all__ = [
     "Flat",
@@ -215,7 +215,7 @@ class Flat(FloatInit):
 
     def recipe(self, form: FloatFormat) -> Recipe:
         """Return the values, rounded to the format."""
-        values = tuple(map(form.round, self.values))
+        values = form.round_all(self.values)
         for position, value in enumerate(values):
             if math.isinf(value):
                 raise PlanError(
@@ -348,7 +348,7 @@ def value_at(scheme: FloatInit, index: SupportsIndex) -> float:
     >>> value_at(kaiming_uniform(3), 1)
     0.521694617439969
     """
-    return as_scheme(scheme).recipe(_FLOAT64).at(_counted("index", index, ArgumentError))
+    return as_scheme(scheme).recipe(_FLOAT64).at(as_index(index))
 
 
 def as_scheme(scheme: object) -> FloatInit:
@@ -376,20 +376,12 @@ def _number(what: str, value: Any) -> float:
     return number
 
 
-def _counted(what: str, value: Any, error: type[TLError]) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise error(f"{what} is an integer, got {value!r} of type {type(value).__name__}")
-    number = operator.index(value)
-    if number < 0:
-        raise error(f"{what} is 0 or more, got {number}")
-    return number
-
-
 def _fan(what: str, value: Any) -> int:
-    fan = _counted(what, value, PlanError)
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise PlanError(f"{what} is an integer, got {value!r} of type {type(value).__name__}")
+    fan = operator.index(value)
     if not 1 <= fan <= MAX_ELEMENTS:
-        shown = fan if fan.bit_length() < 200 else f"one of {fan.bit_length()} bits"
-        raise PlanError(f"{what} is an integer from 1 to 2**53, got {shown}: it is the number of connections of a unit")
+        raise PlanError(f"{what} counts a unit's connections, from 1 to 2**53, got {shown_integer(fan)}")
     return fan
 
 

@@ -18,11 +18,13 @@ from abc import ABC, abstractmethod
 from typing import Any, SupportsIndex
 
 from tl_arrayapi.errors import ArgumentError, BackendError, PlanError
+from tl_arrayapi.init.fans import shown_integer
 
 __all__ = [
     "Form",
     "Limbs",
     "Words",
+    "as_index",
     "as_seed",
     "available_dtypes",
     "draw",
@@ -46,8 +48,17 @@ def as_seed(seed: SupportsIndex) -> int:
         raise PlanError(f"a seed is an integer, got {seed!r} of type {type(seed).__name__}")
     value = operator.index(seed)
     if not 0 <= value <= _LOW64:
-        shown = value if value.bit_length() < 200 else f"one of {value.bit_length()} bits"
-        raise PlanError(f"a seed is an integer of [0, 2**64), got {shown}")
+        raise PlanError(f"a seed is an integer of [0, 2**64), got {shown_integer(value)}")
+    return value
+
+
+def as_index(index: SupportsIndex) -> int:
+    """Return a flat index as a Python integer; raise ArgumentError where it is negative or no integer."""
+    if isinstance(index, bool) or not hasattr(index, "__index__"):
+        raise ArgumentError(f"an index is an integer, got {index!r} of type {type(index).__name__}")
+    value = operator.index(index)
+    if value < 0:
+        raise ArgumentError(f"an index counts elements from 0, got {shown_integer(value)}")
     return value
 
 
@@ -66,9 +77,7 @@ def stream_key(seed: SupportsIndex) -> int:
 
 def draw(seed: SupportsIndex, index: SupportsIndex) -> int:
     """Return the 32 random bits at ``index`` of a seed's stream, as an integer of [0, 2**32)."""
-    if isinstance(index, bool) or not hasattr(index, "__index__") or operator.index(index) < 0:
-        raise ArgumentError(f"an index counts elements from 0, got {index!r}")
-    return mix((stream_key(seed) + operator.index(index)) & _LOW64) & _LOW32
+    return mix((stream_key(seed) + as_index(index)) & _LOW64) & _LOW32
 
 
 def unit_sample(seed: SupportsIndex, index: SupportsIndex) -> float:

@@ -1,0 +1,260 @@
+"""Fills: the same bits in every library, whole, in blocks and in boxes; and what is refused before it is allocated."""
+
+import importlib.util
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tl_arrayapi import init
+from tl_arrayapi.errors import ArgumentError, DTypeError, PlanError, ShapeError
+from tl_arrayapi.init import fills
+from tl_arrayapi.init.formats import FORMATS
+from tl_arrayapi.init.splitmix64 import draw
+
+EXACT = [
+    init.zeros(),
+    init.ones(),
+    init.uniform(-0.3, 0.3, seed=3),
+    init.uniform(0.1, 0.7, seed=2**64 - 1),
+    init.uniform(-2, 5, seed=9),
+    init.xavier_uniform(3, 5, seed=1),
+    init.kaiming_uniform(5, seed=2**63),
+    init.flat([i / 7 for i in range(15)]),
+]
+NORMAL = init.normal(0.5, 2.0, seed=11)
+DTYPES = ["float16", "float32", "float64"]
+# A draw at this index of seed 0 is 0xffffff94: as a float32, and divided by 2**32, it would be 1.
+NEAR_ONE = 8_375_949
+
+each_dtype = pytest.mark.parametrize("dtype", DTYPES)
+by_name = pytest.mark.parametrize("scheme", EXACT, ids=repr)
+
+
+def same_bits(got: np.ndarray, expected: np.ndarray) -> bool:
+    return got.dtype == expected.dtype and got.shape == expected.shape and got.tobytes() == expected.tobytes()
+
+
+def materialize(xp, scheme, shape, dtype):
+    if not xp.has(dtype):
+        pytest.skip(f"{xp.name} has no {dtype}")
+    return xp.to_numpy(init.materialize(scheme, shape, xp.namespace, dtype, xp.device))
+
+
+def host(scheme, shape, dtype):
+    return fills.fill(scheme, shape, np, dtype)
+
+
+# ---------------------------------------------------------------- values
+@by_name
+@each_dtype
+def test_every_library_has_the_same_bits(xp, scheme, dtype):
+    assert same_bits(materialize(xp, scheme, (3, 5), dtype), host(scheme, (3, 5), dtype))
+
+
+@by_name
+def test_a_float64_fill_is_value_at_bit_for_bit(scheme):
+    filled = host(scheme, (3, 5), "float64")
+    assert filled.ravel().tolist() == [init.value_at(scheme, i) for i in range(15)]
+
+
+@each_dtype
+def test_normal_values_agree_with_value_at_to_rounding(xp, dtype):
+    filled = materialize(xp, NORMAL, (40, 5), dtype).astype("float64").ravel()
+    expected = np.asarray([init.value_at(NORMAL, i) for i in range(200)])
+    # Where there is no float64, the angle is rounded to float32 before its cosine is taken.
+    rounding = max(float(np.finfo(dtype).eps), 2e-7 if xp.real == "float32" else 0.0)
+    assert np.max(np.abs(filled - expected)) <= 8 * rounding
+
+
+@pytest.mark.parametrize("bound", [0.3, 1.0, 2e-5])
+@each_dtype
+def test_a_fill_about_0_is_the_exact_product_rounded_once(bound, dtype):
+    form, values = FORMATS[dtype], host(init.uniform(-bound, bound, seed=6), (50,), dtype)
+    half = 2 ** (form.bits - 1)
+    for index, value in enumerate(values):
+        # Both factors have at most 24 bits below float64, and 53 and 32 in it: NumPy's product rounds once.
+        dyadic = np.longdouble((draw(6, index) >> (32 - form.bits)) - half) / half
+        assert float(value) == float((np.longdouble(form.round(bound)) * dyadic).astype(dtype))
+
+
+def test_float32_samples_keep_below_one_where_a_draw_would_round_to_it():
+    assert np.float32(draw(0, NEAR_ONE)) / np.float32(2**32) == 1.0  # the fault guarded against
+    for dtype in DTYPES:
+        box = fills.fill_box(init.uniform(0, 1), (NEAR_ONE + 2,), (NEAR_ONE,), (NEAR_ONE + 1,), np, dtype)
+        assert 0.99 < float(box[0]) < 1.0
+
+
+def test_no_library_rounds_a_uniform_value_up_to_hi(xp):
+    # Between 1 and 2 the largest sample lies halfway to 2, and rounds to even.
+    shape, box = (NEAR_ONE + 2,), ((NEAR_ONE,), (NEAR_ONE + 1,))
+    value = xp.to_numpy(fills.fill_box(init.uniform(1, 2), shape, *box, xp.namespace, "float32", xp.device))[0]
+    assert value == np.nextafter(np.float32(2), np.float32(1))
+
+
+def test_no_float16_value_rounds_up_to_hi(xp):
+    values = materialize(xp, init.uniform(1, 2, seed=4), (40_000,), "float16")
+    assert values.max() == np.nextafter(np.float16(2), np.float16(1))
+    assert values.min() == 1.0
+
+
+@each_dtype
+def test_uniform_values_are_uniform(dtype):
+    values = host(init.uniform(-1, 3, seed=5), (100_000,), dtype).astype("float64")
+    assert abs(values.mean() - 1.0) < 5 * 4 / math.sqrt(12 * 100_000)
+    assert np.all(np.abs(np.histogram(values, 10, (-1, 3))[0] - 10_000) < 5 * math.sqrt(9_000))
+
+
+def test_another_seed_makes_other_values(xp):
+    one, other = (materialize(xp, init.uniform(-1, 1, seed), (50,), "float32") for seed in (0, 1))
+    assert np.all(one != other)
+
+
+def test_bfloat16_values_have_the_bits_that_rounding_once_gives(xp):
+    if not xp.has("bfloat16"):
+        pytest.skip(f"{xp.name} has no bfloat16")
+    form = FORMATS["bfloat16"]
+    for scheme in EXACT[2:]:
+        filled = init.materialize(scheme, (3, 5), xp.namespace, "bfloat16", xp.device)
+        values = xp.to_numpy(xp.astype(filled, xp.float32)).ravel()
+        expected = [form.round(scheme.recipe(form).at(i)) for i in range(15)]
+        assert values.tolist() == expected
+
+
+# ---------------------------------------------------------------- parts of one array
+@given(data=st.data())
+@settings(deadline=None, max_examples=40)
+def test_blocks_of_any_size_make_the_same_array(data):
+    scheme = data.draw(st.sampled_from([*EXACT[2:7], NORMAL]))
+    count, block = data.draw(st.integers(0, 60)), data.draw(st.integers(1, 70))
+    assert same_bits(fills.fill(scheme, (count,), np, "float32", block=block), host(scheme, (count,), "float32"))
+
+
+def test_blocks_make_the_same_array_in_every_library(xp):
+    for scheme in (EXACT[3], EXACT[5]):
+        got = fills.fill(scheme, (7, 9), xp.namespace, "float32", xp.device, block=10)
+        assert same_bits(xp.to_numpy(got), host(scheme, (7, 9), "float32"))
+
+
+@given(data=st.data())
+@settings(deadline=None, max_examples=40)
+def test_a_box_is_that_part_of_the_whole(data):
+    scheme = data.draw(st.sampled_from([*EXACT[:7], NORMAL]))
+    shape = data.draw(st.lists(st.integers(1, 5), max_size=4).map(tuple))
+    if data.draw(st.booleans()) and math.prod(shape) == 15:
+        scheme = EXACT[7]
+    ends = [sorted(data.draw(st.tuples(st.integers(0, n), st.integers(0, n)))) for n in shape]
+    start, stop = [a for a, _ in ends], [b for _, b in ends]
+    part = fills.fill_box(scheme, shape, start, stop, np, "float32")
+    assert same_bits(np.asarray(part), np.asarray(host(scheme, shape, "float32")[tuple(map(slice, start, stop))]))
+
+
+def test_a_box_far_along_a_vast_array_has_the_reference_draws():
+    start = 2**32 - 1
+    box = fills.fill_box(init.uniform(0, 1), (2**40, 4), (2**30 - 1, 3), (2**30 + 1, 4), np, "float64")
+    assert (box * 2**32).ravel().tolist() == [draw(0, start), draw(0, start + 4)]
+    last = fills.fill_box(init.uniform(0, 1), (2**53,), (2**53 - 1,), (2**53,), np, "float64")
+    assert last.tolist() == [init.unit_sample(0, 2**53 - 1)]
+
+
+def test_fills_without_64_bit_integers_have_the_same_bits():
+    strict = pytest.importorskip("array_api_strict")
+    device = strict.Device("no_x64")
+    for scheme in EXACT:
+        got = fills.fill(scheme, (3, 5), strict, "float32", device, block=4)
+        assert got.device == device
+        assert same_bits(np.asarray(got.to_device(strict.Device("CPU_DEVICE"))), host(scheme, (3, 5), "float32"))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+def test_jax_has_the_same_bits_with_64_bit_integers_and_without():
+    import jax
+
+    for enabled in (True, False):
+        with jax.enable_x64(enabled):
+            for scheme in EXACT:
+                got = init.materialize(scheme, (3, 5), jax.numpy)
+                assert same_bits(np.asarray(got), host(scheme, (3, 5), "float32"))
+
+
+def test_empty_and_zero_dimensional_arrays_are_filled(xp):
+    assert materialize(xp, EXACT[3], (0, 4), "float32").shape == (0, 4)
+    value = materialize(xp, EXACT[3], (), "float64" if xp.has("float64") else "float32")
+    assert value.shape == ()
+    assert abs(float(value) - init.value_at(EXACT[3], 0)) < 1e-7
+
+
+def test_filled_arrays_live_on_the_device_asked_for(xp):
+    if xp.device is None:
+        pytest.skip(f"{xp.name} has one device here")
+    for scheme in (*EXACT, NORMAL):
+        assert init.materialize(scheme, (3, 5), xp.namespace, "float32", xp.device).device == xp.device
+
+
+def test_each_fill_is_an_array_of_its_own():
+    first, second = init.materialize(init.ones(), (2,)), init.materialize(init.ones(), (2,))
+    first[0] = 5.0
+    assert second.tolist() == [1.0, 1.0]
+
+
+# ---------------------------------------------------------------- arguments
+def test_a_dtype_may_be_the_library_s_own(xp):
+    got = init.materialize(init.ones(), (2,), xp.namespace, xp.float32, xp.device)
+    assert got.dtype == xp.float32
+
+
+def test_without_a_library_numpy_fills():
+    got = init.materialize(init.ones(), (2,))
+    assert isinstance(got, np.ndarray)
+    assert got.dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", ["int32", "complex64", "bool", "float33"])
+def test_a_dtype_that_is_not_real_floating_is_refused(xp, dtype):
+    with pytest.raises(DTypeError, match=dtype):
+        init.materialize(init.ones(), (2,), xp.namespace, dtype, xp.device)
+
+
+def test_a_dtype_that_the_library_lacks_is_refused():
+    with pytest.raises(DTypeError, match="bfloat16"):
+        init.materialize(init.ones(), (2,), np, "bfloat16")
+
+
+def test_chunks_are_refused_where_nothing_is_chunked():
+    with pytest.raises(ArgumentError, match="chunks"):
+        init.materialize(init.ones(), (2,), chunks=1)
+
+
+class Forbidden:
+    """A namespace in which nothing may be allocated."""
+
+    __name__ = "forbidden"
+    float32, float64 = "float32", "float64"
+
+    def __getattr__(self, name: str):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise AssertionError(f"xp.{name} was used")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "shape", "dtype", "error"),
+    [
+        (init.ones(), (2**40, 2**40), "float32", ShapeError),
+        (init.ones(), (2, -1), "float32", ShapeError),
+        (init.ones(), (2.5,), "float32", ShapeError),
+        (init.flat([1.0, 2.0]), (3,), "float32", PlanError),
+        (init.flat([1.0, 2.0]), (), "float32", PlanError),
+        (init.uniform(0.0, 1e39), (2,), "float32", PlanError),
+        (init.ones(), (2,), "int32", DTypeError),
+        ("ones", (2,), "float32", PlanError),
+        (init.ones, (2,), "float32", PlanError),
+    ],
+)
+def test_what_is_wrong_is_refused_before_anything_is_allocated(scheme, shape, dtype, error):
+    with pytest.raises(error):
+        init.materialize(scheme, shape, Forbidden(), dtype)
+    with pytest.raises(error):
+        fills.fill(scheme, shape, Forbidden(), dtype)

@@ -1,0 +1,213 @@
+"""Plans as files: an exact round trip, replaced at once, and refused where they are not plans."""
+
+import json
+import math
+import os
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tl_arrayapi import init
+from tl_arrayapi.errors import PlanError
+from tl_arrayapi.init import plan_json
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+seeds = st.integers(0, 2**64 - 1)
+fans = st.integers(1, 2**53)
+schemes = st.one_of(
+    st.just(init.zeros()),
+    st.just(init.ones()),
+    st.builds(lambda lo, seed: init.uniform(lo, math.nextafter(lo, math.inf), seed), st.floats(-1e300, 1e300), seeds),
+    st.builds(init.xavier_uniform, fans, fans, seeds),
+    st.builds(init.kaiming_uniform, fans, seeds),
+    st.builds(init.normal, st.floats(-1e300, 1e300), st.floats(0, 1e300), seeds),
+    st.builds(init.flat, st.lists(finite, min_size=3, max_size=3)),
+)
+
+
+def document(init_=None, **changes):
+    entry = {"name": "w", "shape": [3], "init": {"scheme": "zeros"} if init_ is None else init_}
+    return {"format": "tl_arrayapi.plan", "version": 1, "parameters": [entry]} | changes
+
+
+def read(path, text):
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return init.Plan.from_json(path)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "plan.json"
+
+
+# ---------------------------------------------------------------- there and back
+@given(inits=st.lists(schemes, max_size=4))
+@settings(deadline=None)
+def test_a_plan_reads_back_as_it_was_written(tmp_path_factory, inits):
+    path = tmp_path_factory.mktemp("plans") / "plan.json"
+    plan = init.Plan([(3,)] * len(inits), inits)
+    plan.to_json(path)
+    assert init.Plan.from_json(str(path)) == plan
+
+
+def test_floats_and_seeds_are_kept_exactly(path):
+    plan = init.Plan(
+        [(4,), (2, 3)], [init.flat([0.1, 1e-300, -0.0, 5e-324]), init.xavier_for((2, 3), 2**64 - 1)], ["a", "ß"]
+    )
+    plan.to_json(path)
+    again = init.Plan.from_json(path)
+    assert again == plan
+    assert again.digest(dtype="float64") == plan.digest(dtype="float64")
+
+
+def test_the_file_is_the_documented_one(path):
+    init.Plan([(3,)], [init.uniform(-1, 1, seed=9)], ["w"]).to_json(path)
+    assert json.loads(path.read_text()) == document({"scheme": "uniform", "lo": -1.0, "hi": 1.0, "seed": 9})
+
+
+def test_settings_that_have_a_default_may_be_left_out_and_integers_stand_for_floats(path):
+    plan = read(path, json.dumps(document({"scheme": "uniform", "lo": -1, "hi": 1})))
+    assert plan.to_list() == [init.uniform(-1.0, 1.0, seed=0)]
+
+
+# ---------------------------------------------------------------- writing
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(path, monkeypatch):
+    path.write_text("old")
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(PlanError, match="disk full"):
+        init.Plan([(2,)], [init.ones()]).to_json(path)
+    assert [p.name for p in path.parent.iterdir()] == ["plan.json"]
+    assert path.read_text() == "old"
+
+
+def test_a_file_is_flushed_to_the_disk_before_it_takes_the_old_one_s_place(path, monkeypatch):
+    done = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (done.append("fsync"), fsync(fd))[1])
+    monkeypatch.setattr(os, "replace", lambda *names: (done.append("replace"), replace(*names))[1])
+    init.Plan([(2,)], [init.ones()]).to_json(path)
+    assert done[:2] == ["fsync", "replace"]
+    assert [p.name for p in path.parent.iterdir()] == ["plan.json"]
+
+
+def test_a_folder_or_a_missing_folder_is_no_place_for_a_plan(tmp_path):
+    plan = init.Plan([(2,)], [init.ones()])
+    for path in (tmp_path, tmp_path / "missing" / "plan.json"):
+        with pytest.raises(PlanError, match=r"plan"):
+            plan.to_json(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---------------------------------------------------------------- reading what is no plan
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not JSON"),
+        ("[1, 2", "not JSON"),
+        (b"\xff\xfe{", "UTF-8"),
+        ("[]", "not an object"),
+        ("3", "not an object"),
+        ("[" * 100_000, "nested"),
+        ('{"format": "tl_arrayapi.plan", "format": "tl_arrayapi.plan"}', "'format' is there twice"),
+        ('{"a": NaN}', "NaN"),
+        ('{"a": -Infinity}', "Infinity"),
+        ('{"a": 1e400}', "1e400"),
+        ('{"a": -1e400}', "1e400"),
+        (f'{{"a": {"7" * 10_000}}}', "10000 digits"),
+        (f'{{"a": -{"7" * 10_000}}}', "digits"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_what_is_not_strict_json_is_refused(path, text, message):
+    with pytest.raises(PlanError, match=message) as raised:
+        read(path, text)
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (document(format="safetensors"), "safetensors"),
+        (document(version=2), "version is 2"),
+        (document(version=True), "version is True"),
+        (document(version="1"), "version"),
+        (document(parameters={}), "not a list"),
+        (document(parameters=[3]), r"parameters\[0\] is not an object"),
+        (document(extra=1), "unknown key 'extra'"),
+        (document(paramters=[]), "did you mean 'parameters'"),
+        ({"format": "tl_arrayapi.plan", "version": 1}, "lacks 'parameters'"),
+        (document(parameters=[{"name": "w", "shape": [3]}]), "lacks 'init'"),
+        (document(parameters=[{"name": 3, "shape": [3], "init": {"scheme": "zeros"}}]), "name is 3"),
+        (document(parameters=[{"name": "", "shape": [3], "init": {"scheme": "zeros"}}]), "printable"),
+        (document(parameters=[{"name": "\ud800", "shape": [3], "init": {"scheme": "zeros"}}]), "printable"),
+        (document(parameters=[{"name": "w", "shap": [3], "init": {"scheme": "zeros"}}]), "did you mean 'shape'"),
+    ],
+    ids=lambda value: str(value)[:20] if isinstance(value, str) else "",
+)
+def test_what_is_not_a_plan_is_refused(path, changed, message):
+    with pytest.raises(PlanError, match=message):
+        read(path, json.dumps(changed))
+
+
+@pytest.mark.parametrize("shape", [3, "3", [True], [1.0], [-1], [2**64], [None], [[3]], [2**53, 2]], ids=str)
+def test_a_shape_that_is_none_is_refused(path, shape):
+    changed = document(parameters=[{"name": "w", "shape": shape, "init": {"scheme": "zeros"}}])
+    with pytest.raises(PlanError, match="shape"):
+        read(path, json.dumps(changed))
+
+
+@pytest.mark.parametrize(
+    ("init_", "message"),
+    [
+        (3, "not an object"),
+        ({}, "lacks 'scheme'"),
+        ({"scheme": 3}, "scheme is 3"),
+        ({"shceme": "zeros"}, "did you mean 'scheme'"),
+        ({"scheme": "unifrom", "lo": 0, "hi": 1}, "did you mean 'uniform'"),
+        ({"scheme": "xavier_unifrom"}, "did you mean 'xavier_uniform'"),
+        ({"scheme": "?"}, "there are zeros, ones"),
+        ({"scheme": "uniform", "low": 0, "hi": 1}, "did you mean 'lo'"),
+        ({"scheme": "uniform", "lo": 0, "hi": 1, "sed": 3}, "did you mean 'seed'"),
+        ({"scheme": "zeros", "seed": 3}, "unknown key 'seed'"),
+        ({"scheme": "uniform", "lo": 0}, "lacks 'hi'"),
+        ({"scheme": "uniform", "lo": 1, "hi": 1}, "lo < hi"),
+        ({"scheme": "uniform", "lo": True, "hi": 2}, "lo is True"),
+        ({"scheme": "uniform", "lo": "0", "hi": 2}, "lo is '0'"),
+        ({"scheme": "uniform", "lo": 0, "hi": 1, "seed": True}, "seed is True"),
+        ({"scheme": "uniform", "lo": 0, "hi": 1, "seed": 1.0}, "seed is 1.0"),
+        ({"scheme": "uniform", "lo": 0, "hi": 1, "seed": -1}, "seed"),
+        ({"scheme": "uniform", "lo": 0, "hi": 1, "seed": 2**64}, "seed"),
+        ({"scheme": "xavier_uniform", "fan_in": 0, "fan_out": 3}, "fan_in"),
+        ({"scheme": "xavier_uniform", "fan_in": 3, "fan_out": -1}, "fan_out"),
+        ({"scheme": "kaiming_uniform", "fan_in": 2**60}, "fan_in"),
+        ({"scheme": "kaiming_uniform", "fan_in": True}, "fan_in is True"),
+        ({"scheme": "normal", "mean": 0, "std": -1}, "deviation"),
+        ({"scheme": "flat", "values": 3}, "not a list"),
+        ({"scheme": "flat", "values": [1, True, 2]}, "not a list of numbers"),
+        ({"scheme": "flat", "values": [1, "2", 3]}, "not a list of numbers"),
+        ({"scheme": "flat", "values": [1.0]}, "'w'.*1 values"),
+    ],
+    ids=lambda value: str(value)[:30] if isinstance(value, str) else "",
+)
+def test_an_initialiser_that_is_none_is_refused_at_its_place(path, init_, message):
+    with pytest.raises(PlanError, match=message) as raised:
+        read(path, json.dumps(document(init_)))
+    assert "parameters[0].init" in str(raised.value) or "'w'" in str(raised.value)
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    dangling, fifo = tmp_path / "dangling", tmp_path / "fifo"
+    dangling.symlink_to(tmp_path / "nowhere")
+    os.mkfifo(fifo)
+    for path in (tmp_path, dangling, fifo, tmp_path / "missing"):
+        with pytest.raises(PlanError, match="give the path of a plan"):
+            init.Plan.from_json(path)
+
+
+def test_every_initialiser_can_be_written():
+    assert set(plan_json._SCHEMES) == {scheme.name for scheme in init.FloatInit.__subclasses__()}
