@@ -27,23 +27,10 @@ class Block:
     code: str
     line: int
 
-    def missing(self) -> set[str]:
-        """Return the optional libraries that the block imports and that are not installed."""
-        source = self.code
-        if self.language == "pycon":
-            source = "".join(example.source for example in doctest.DocTestParser().get_examples(source))
-        named = {
-            name.partition(".")[0]
-            for node in ast.walk(ast.parse(source))
-            for name in (
-                [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module or ""]
-                if isinstance(node, ast.ImportFrom)
-                else []
-            )
-        }
-        return {name for name in named & OPTIONAL if importlib.util.find_spec(name) is None}
+    @property
+    def source(self) -> str:
+        """The statements alone, without prompts and results."""
+        return self.code if self.language == "python" else statements(doctest.DocTestParser().get_examples(self.code))
 
     def run(self, document: Path, names: dict[str, object]) -> None:
         """Run the code with ``names``, which it may add to; lines in tracebacks are those of the document."""
@@ -55,11 +42,26 @@ class Block:
         assert_passes(test)
 
 
+def statements(examples: list[doctest.Example]) -> str:
+    return "".join(example.source for example in examples)
+
+
+def skip_where_it_cannot_run(source: str) -> None:
+    """Skip the test where ``source`` imports an optional library that is not installed."""
+    named: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            named.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            named.add((node.module or "").partition(".")[0])
+    if missing := {name for name in named & OPTIONAL if importlib.util.find_spec(name) is None}:
+        pytest.skip(f"{', '.join(sorted(missing))} not installed")
+
+
 def assert_passes(test: doctest.DocTest) -> None:
     said: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
-    runner.run(test, out=said.append, clear_globs=False)
-    assert not runner.summarize(verbose=False).failed, "".join(said)
+    assert not runner.run(test, out=said.append, clear_globs=False).failed, "".join(said)
 
 
 def blocks(document: Path) -> list[Block]:
@@ -80,8 +82,7 @@ def test_the_code_of_the_document_runs(document: Path, tmp_path, monkeypatch, su
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(document):
         with subtests.test(line=block.line):
-            if missing := block.missing():
-                pytest.skip(f"{', '.join(sorted(missing))} not installed")
+            skip_where_it_cannot_run(block.source)
             block.run(document, names)
 
 
@@ -98,13 +99,13 @@ def test_the_links_between_documents_lead_somewhere(document: Path):
 
 
 @pytest.mark.parametrize("name", [module.name for module in modules() if not module.name.endswith("__main__")])
-def test_the_examples_of_the_docstrings_run(name: str, tmp_path, monkeypatch):
+def test_the_examples_of_the_docstrings_run(name: str, tmp_path, monkeypatch, subtests):
     monkeypatch.chdir(tmp_path)
-    try:
-        module = importlib.import_module(name)
-    except ImportError as error:
-        if (error.name or "").partition(".")[0] not in OPTIONAL:
-            raise
-        pytest.skip(f"{error.name} is not installed")
-    for test in doctest.DocTestFinder(exclude_empty=True).find(module, name):
-        assert_passes(test)
+    source = Path(importlib.util.find_spec(name).origin).read_text(encoding="utf-8")
+    top_level = [node for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    skip_where_it_cannot_run("\n".join(map(ast.unparse, top_level)))
+    for test in doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(name), name):
+        if test.examples:
+            with subtests.test(name=test.name):
+                skip_where_it_cannot_run(statements(test.examples))
+                assert_passes(test)
