@@ -1,0 +1,48 @@
+"""Peak memory of training: how far a process grows beyond what it held before, in a process of its own.
+
+The peer first takes steps of W2, which loads what it loads lazily and starts its threads. Then W4's NumPy arrays are
+made, the kernel's high-water mark of resident memory is reset, and the peer makes W4 ready (its own copies of the
+parameters included) and takes three steps. The mark is exact, not sampled; it counts what BLAS and the allocator hold on to.
+"""
+
+import gc
+from pathlib import Path
+from typing import Any
+
+from benchmarks.peers import prepare
+from benchmarks.workloads import workload
+
+__all__ = ["PEERS", "measure"]
+
+PEERS = ("ours", "naive", "h2", "torch_eager", "hips", "mygrad_eager")
+STEPS = 3
+
+
+def measure(peer: str) -> dict[str, Any]:
+    """Return the peak over the baseline in 10^6 bytes; a note where the system has no such mark or the peer is missing."""
+    if not Path("/proc/self/clear_refs").exists():
+        return {"note": "needs Linux's /proc/self/clear_refs"}
+    try:
+        warm = prepare(peer, workload("W2"))
+    except ImportError as error:
+        return {"note": f"not installed: {error}"}
+    assert warm is not None
+    for _ in range(STEPS):
+        warm.step()
+    given = workload("W4")
+    gc.collect()
+    baseline = _status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    runner = prepare(peer, given)
+    assert runner is not None
+    for _ in range(STEPS):
+        runner.step()
+    return {"megabytes": (_status("VmHWM") - baseline) / 1e6}
+
+
+def _status(field: str) -> int:
+    """Return a field of the process's status in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{field}:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"/proc/self/status has no {field}")

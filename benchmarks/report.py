@@ -1,0 +1,129 @@
+"""The results as Markdown, and where they go in a page: between the comments that name the run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from os import cpu_count
+from pathlib import Path
+from platform import machine, processor, python_version
+from typing import Any
+
+from benchmarks.goals import Goal
+from benchmarks.peers import EAGER, TITLES
+from benchmarks.timing import ratio, spread
+
+__all__ = ["render", "write"]
+
+TIMES = "**One training step.** Median, and half the distance of the quartiles."
+RATIOS = "**The same as ratios:** the peer's time over tl_arrayapi's; above 1, tl_arrayapi is faster."
+
+
+def render(results: Mapping[str, Any], goals: Sequence[Goal], command: str) -> str:
+    """Return the tables of a run; ``goals`` is empty where they do not apply."""
+    parts = [_setting(results["versions"], command)]
+    if results["workloads"]:
+        parts += [TIMES, _workloads(results["workloads"], _time), RATIOS, _workloads(results["workloads"], _ratio)]
+    if "seconds" in results.get("operations", {}):
+        parts += ["**One operation on 16 floats**, us; forward includes recording.", _operations(results["operations"])]
+    if results.get("memory"):
+        parts += ["**Peak memory of W4** over what the process held before, MB.", _memory(results["memory"])]
+    if "seconds" in results.get("dask", {}):
+        parts += [_dask(results["dask"])]
+    if goals:
+        parts += ["**Goals.**", _goals(goals)]
+    notes = _notes(results)
+    return "\n\n".join([*parts, *(["Not measured:\n\n" + notes] if notes else [])]) + "\n"
+
+
+def write(path: Path, name: str, text: str) -> None:
+    """Put ``text`` between ``<!-- name -->`` and ``<!-- end of name -->`` of the file, whose other text stays."""
+    start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    page = path.read_text()
+    if page.count(start) != 1 or page.count(end) != 1:
+        raise ValueError(f"{path} must have one line {start!r} and one {end!r}, for the tables to go between")
+    before, _, rest = page.partition(start)
+    _, _, after = rest.partition(end)
+    path.write_text(f"{before}{start}\n\n{text}\n{end}{after}")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _setting(versions: Mapping[str, str], command: str) -> str:
+    libraries = ", ".join(f"{name} {version}" for name, version in versions.items())
+    today = datetime.now(UTC).date().isoformat()
+    return f"`{command}`, {today}, {_cpu()}, {cpu_count()} cores, Python {python_version()}, {libraries}."
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.exists() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return processor() or machine()
+
+
+def _number(value: float) -> str:
+    """Write three significant digits, without an exponent."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _workloads(workloads: Mapping[str, Any], cell: Callable[[Mapping[str, Any], str], str]) -> str:
+    """Return a table with a row a workload and a column a peer."""
+    rows = [
+        [f"**{name}** {found['title']}", *(cell(found["seconds"], p) if p in found["seconds"] else "–" for p in EAGER)]
+        for name, found in workloads.items()
+        if "seconds" in found
+    ]
+    return _table(["", *(TITLES[peer] for peer in EAGER)], rows)
+
+
+def _time(seconds: Mapping[str, Sequence[float]], peer: str) -> str:
+    found = spread(seconds[peer])
+    value = f"{_number(found.median * 1e6)} us" if found.median < 1e-2 else f"{_number(found.median * 1e3)} ms"
+    return f"{value} ±{50 * (found.high - found.low) / found.median:.0f}%"
+
+
+def _ratio(seconds: Mapping[str, Sequence[float]], peer: str) -> str:
+    return _number(ratio(seconds[peer], seconds["ours"])) if "ours" in seconds else "–"
+
+
+def _operations(found: Mapping[str, Any]) -> str:
+    def cell(seconds: Sequence[float]) -> str:
+        s = spread([1e6 * t for t in seconds])
+        return f"{_number(s.median)} ({_number(s.low)}–{_number(s.high)})"
+
+    rows = [[TITLES[peer], cell(times["forward"]), cell(times["backward"])] for peer, times in found["seconds"].items()]
+    return _table(["", "forward", "backward"], rows)
+
+
+def _memory(found: Mapping[str, Any]) -> str:
+    measured = {peer: peak["megabytes"] for peer, peak in found.items() if "megabytes" in peak}
+    return _table([TITLES[peer] for peer in measured], [[f"{peak:.0f}" for peak in measured.values()]])
+
+
+def _dask(found: Mapping[str, Any]) -> str:
+    times = {at: f"{_number(1e3 * seconds)} ms" for at, seconds in found["seconds"].items()}
+    said = " and ".join(f"the {at}th step {times[at]} ({found['tasks'][at]} tasks behind a parameter)" for at in times)
+    return f"**W2 on Dask**, one chunk an array, in-process: {said}."
+
+
+def _goals(goals: Sequence[Goal]) -> str:
+    def row(goal: Goal) -> list[str]:
+        measured = "not measured" if goal.measured is None else f"{goal.measured:.2f}{goal.unit}"
+        limit = f"{'≥' if goal.at_least else '≤'} {goal.limit}{goal.unit}"
+        return [goal.what, measured, limit, "met" if goal.met else "**missed**"]
+
+    return _table(["", "measured", "goal", ""], [row(goal) for goal in goals])
+
+
+def _notes(results: Mapping[str, Any]) -> str:
+    lines = []
+    found = {**results["workloads"], "operations": results.get("operations", {}), "Dask": results.get("dask", {})}
+    for name, result in found.items():
+        lines += [f"- {name}, {TITLES[peer]}: {note}" for peer, note in result.get("notes", {}).items()]
+        lines += [f"- {name}: {result[key]}" for key in ("error", "note") if key in result]
+    for peer, result in results.get("memory", {}).items():
+        lines += [f"- memory, {TITLES[peer]}: {result[key]}" for key in ("error", "note") if key in result]
+    return "\n".join(lines)

@@ -1,0 +1,100 @@
+"""One measurement, in a process of its own: its name and arguments on the command line, JSON on the last line out.
+
+A process each, so that what one measurement does to allocator, caches and threads is no part of the next. How many
+threads it may have is in the environment before NumPy or PyTorch is imported: `run` puts it there.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["MEASUREMENTS", "run"]
+
+
+def time_workload(name: str, rounds: str) -> dict[str, Any]:
+    """Check every peer on a workload, then time them in turn: seconds a step, one number a round."""
+    from benchmarks.check import WrongResultError, check
+    from benchmarks.peers import EAGER, TITLES, prepare
+    from benchmarks.timing import interleave
+    from benchmarks.workloads import workload
+
+    made = workload(name)
+    truth = made.truth()
+    steps, notes = {}, {}
+    for peer in EAGER:
+        try:
+            runner = prepare(peer, made)
+            if runner is not None:
+                check(TITLES[peer], runner, made, truth)
+                steps[peer] = runner.step
+        except (ImportError, WrongResultError) as error:
+            notes[peer] = f"{type(error).__name__}: {error}"
+    return {"title": made.title, "seconds": interleave(steps, int(rounds)), "notes": notes}
+
+
+def time_operations(rounds: str) -> dict[str, Any]:
+    """Time single operations, forward and backward."""
+    from benchmarks import overhead
+
+    return overhead.measure(int(rounds))
+
+
+def peak_memory(peer: str) -> dict[str, Any]:
+    """Measure a peer's peak memory."""
+    from benchmarks import memory
+
+    return memory.measure(peer)
+
+
+def dask_growth() -> dict[str, Any]:
+    """Compare early and late steps on Dask."""
+    from benchmarks import growth
+
+    return growth.measure()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of everything that is timed, NumPy's BLAS among them."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    import numpy
+
+    found = {"BLAS of NumPy": numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]}
+    for package in ("numpy", "torch", "autograd", "mygrad", "jax", "dask"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
+    "workload": time_workload,
+    "operations": time_operations,
+    "memory": peak_memory,
+    "dask": dask_growth,
+    "versions": versions,
+}
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def run(measurement: str, *arguments: str, threads: int) -> dict[str, Any]:
+    """Run a measurement in a new process with that many threads; ``{"error": its last line}`` where it fails."""
+    environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+    if threads == 1:
+        environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    command = [sys.executable, "-m", "benchmarks.worker", measurement, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.stderr.write(done.stderr)
+        lines = done.stderr.strip().splitlines()
+        return {"error": lines[-1] if lines else f"exit status {done.returncode}"}
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(MEASUREMENTS[sys.argv[1]](*sys.argv[2:])))
