@@ -220,8 +220,9 @@ def _entry(name: str, fields: Any) -> Entry:
         raise CheckpointError(f"tensor {name!r} is described by {got}: exactly {sorted(expected)} are expected")
     code, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
     if not isinstance(code, str) or code not in DTYPES:
-        why = "NumPy does not have it: convert the file" if code in _NOT_IN_NUMPY else f"one of {', '.join(DTYPES)} is"
-        raise CheckpointError(f"tensor {name!r} has dtype {code!r}: {why}")
+        lacks = isinstance(code, str) and code in _NOT_IN_NUMPY
+        advice = "NumPy does not have it: convert the file" if lacks else f"one of {', '.join(DTYPES)} is expected"
+        raise CheckpointError(f"tensor {name!r} has dtype {_short(code)}: {advice}")
     if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**63 for n in shape):
         raise CheckpointError(
             f"tensor {name!r} has shape {_short(shape)}: whole numbers from 0 to 2^63 - 1 are expected"
