@@ -5,12 +5,15 @@ import doctest
 import importlib
 import importlib.util
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.sources import ROOT, modules
+from tl_arrayapi.cli import main
 
 # Without these the package works: a block that imports one runs where it is installed.
 OPTIONAL = {"cupy", "jax", "torch"}
@@ -109,3 +112,19 @@ def test_the_examples_of_the_docstrings_run(name: str, tmp_path, monkeypatch, su
             with subtests.test(name=test.name):
                 skip_where_it_cannot_run(statements(test.examples))
                 assert_passes(test)
+
+
+def test_the_command_line_page_names_every_command_and_option():
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    assert not [word for word in words_of(main, "tl-arrayapi") if f"`{word}`" not in page and f"`{word} " not in page]
+
+
+def words_of(command: click.Command, path: str) -> Iterator[str]:
+    """Yield the full names of the commands under ``command``, and their options."""
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from words_of(inner, f"{path} {name}")
+        return
+    yield path
+    for option in command.params:
+        yield option.opts[-1]
