@@ -119,13 +119,13 @@ class Range(Drawn):
 
     def _values(self, upper: Any, lower: Any) -> Any:
         """Combine the halves of u, as floating integers; the smallest terms come first."""
-        bits = self.format.bits
-        of_upper, of_lower = 2.0 ** (bits // 2 - bits), 2.0**-bits
+        upper *= 2.0 ** (self.format.bits // 2 - self.format.bits)
+        lower *= 2.0**-self.format.bits
         head, tail = self.pieces
-        values = lower * (head * of_lower)
+        values = lower * head
         if tail:
-            values = lower * (tail * of_lower) + (values + upper * (tail * of_upper))
-        return values + upper * (head * of_upper) + self.lo
+            values = lower * tail + (values + upper * tail)
+        return values + upper * head + self.lo
 
     def at(self, index: int) -> float:
         """Return the value at a flat index."""

@@ -224,8 +224,8 @@ _FORMS: tuple[tuple[type[Form], str], ...] = (
 )
 # What libraries raise for a dtype, an operation or an integer that they do not have.
 _LACKING = (AttributeError, TypeError, ValueError, OverflowError, RuntimeError)
-# A key whose low limb carries, and one with all top bits set.
-_TRIALS = (0x123456789ABCDEF, _LOW64 - 5)
+# The second and third of these bases carry from the low 32 bits into the upper ones, and out of all 64.
+_TRIALS = (0x123456789ABCDEF, 2**63 - 5 - _GOLDEN, -5 - _GOLDEN)
 
 
 def available_dtypes(xp: Any, device: Any = None) -> frozenset[str]:
