@@ -15,7 +15,7 @@ help:
 	@echo "make lint    check style and formatting (ruff)"
 	@echo "make types   check types (mypy)"
 	@echo "make docs    build the documentation into build/docs"
-	@echo "make bench   compare the speed with other libraries (downloads PyTorch and JAX)"
+	@echo "make bench   compare the speed with other libraries (downloads PyTorch)"
 	@echo "make clean   remove what the targets above made"
 
 demo: .venv-demo/installed
@@ -35,7 +35,7 @@ docs: .venv-docs/installed
 	.venv-docs/bin/sphinx-build --fail-on-warning --keep-going --fresh-env -q -b html docs build/docs
 
 bench: .venv-bench/installed
-	.venv-bench/bin/python -m benchmarks
+	.venv-bench/bin/python -m benchmarks.eager
 
 clean:
 	rm -rf .venv-demo .venv-test .venv-dev .venv-docs .venv-bench build dist
