@@ -203,17 +203,11 @@ def bind(primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any]
     Operands are Arrays, arrays of the library, Python numbers (they become 0-d arrays of their neighbours' dtype) or None.
     """
     top = default
-    plain = False
     for x in operands:
-        if type(x) is Array:
-            if top is None or x.level.number > top.number:
-                top = x.level
-        else:
-            plain = True
+        if type(x) is Array and (top is None or x.level.number > top.number):
+            top = x.level
     assert top is not None  # the callers have an Array, or a namespace with its ground
-    if plain:
-        operands = top.namespace.ground.lift_operands(primitive, operands)
-    return top.process(primitive, operands, static)
+    return top.process(primitive, top.namespace.ground.lift_operands(primitive, operands), static)
 
 
 def fail(primitive: Primitive, operands: tuple[Any, ...], error: Exception) -> None:

@@ -88,7 +88,7 @@ def diff(xp: Any, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None,
     x = xp.concat(parts, axis=axis) if len(parts) > 1 else xp.lift(x)
     before = (slice(None),) * (axis % x.ndim)
     for _ in range(n):
-        x = x[(*before, slice(1, None))] - x[(*before, slice(None, -1))]
+        x = x[(*before, slice(1, None), ...)] - x[(*before, slice(None, -1), ...)]
     return x
 
 
@@ -128,7 +128,7 @@ def outer(xp: Any, x1: Any, x2: Any, /) -> Any:
     x1, x2 = xp.lift(x1), xp.lift(x2)
     if x1.ndim != 1 or x2.ndim != 1:
         raise ShapeError(f"outer takes two vectors; got shapes {x1.shape} and {x2.shape}")
-    return x1[:, None] * x2[None, :]
+    return xp.expand_dims(x1, axis=1) * x2
 
 
 def trace(xp: Any, x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
@@ -163,20 +163,64 @@ def vector_norm(xp: Any, x: Any, /, *, axis: Axis = None, keepdims: bool = False
 def getitem(xp: Any, x: Any, key: Any, /) -> Any:
     """Index as the standard says: integers, slices, None and Ellipsis; one boolean array; or integer arrays for the first axes."""
     parts = key if isinstance(key, tuple) else (key,)
-    if all(part is None or part is Ellipsis or isinstance(part, (int, slice)) for part in parts):
+    if not all(_is_basic(part) for part in parts):
+        parts = tuple(_index(xp, part) for part in parts)
+        arrays = [part for part in parts if isinstance(part, Array)]
+        if any(xp.isdtype(part.dtype, "bool") for part in arrays):
+            return _masked(xp, x, parts)
+        if arrays:
+            return _gathered(xp, x, parts)
+    return _basic(xp, x, parts)
+
+
+def _is_basic(part: Any) -> bool:
+    return part is None or part is Ellipsis or isinstance(part, (int, slice))
+
+
+def _basic(xp: Any, x: Any, parts: tuple[Any, ...]) -> Any:
+    """Index by integers, slices, None and Ellipsis. The primitive knows neither None, nor negative steps, nor fewer parts than axes: not all libraries do."""
+    if not any(part is Ellipsis for part in parts):
+        parts = (*parts, Ellipsis)
+    plain = tuple(part for part in parts if part is not None)
+    backwards = any(isinstance(part, slice) and part.step is not None and part.step < 0 for part in plain)
+    if len(plain) == len(parts) and not backwards:
         return bind(GETITEM, (x,), {"key": parts})
-    parts = tuple(_index(xp, part) for part in parts)
-    if all(part is None or part is Ellipsis or isinstance(part, (int, slice)) for part in parts):
-        return bind(GETITEM, (x,), {"key": parts})
-    masks = [part for part in parts if isinstance(part, Array) and xp.isdtype(part.dtype, "bool")]
-    if masks:
-        return _masked(xp, x, parts)
-    return _gathered(xp, x, parts)
+    at = next(i for i, part in enumerate(plain) if part is Ellipsis)
+    full = plain[:at] + (slice(None),) * (x.ndim - len(plain) + 1) + plain[at + 1 :]
+    if len(full) != x.ndim:
+        raise IndexError(f"{len(plain) - 1} indices for an array of {x.ndim} axes, of shape {x.shape}")
+    kept = [i for i, part in enumerate(full) if isinstance(part, slice)]
+    flipped = tuple(place for place, i in enumerate(kept) if (full[i].step or 1) < 0)
+    forward = tuple(_forward(part, n) if isinstance(part, slice) else part for part, n in zip(full, x.shape, strict=True))
+    x = bind(GETITEM, (x,), {"key": (*forward, Ellipsis)})
+    if flipped:
+        x = xp.flip(x, axis=flipped)
+    if len(plain) == len(parts):
+        return x
+    lengths = iter(x.shape)
+    shape: list[int] = []
+    for part in parts:
+        if part is None:
+            shape.append(1)
+        elif part is Ellipsis:
+            shape.extend(next(lengths) for _ in range(len(full) - len(plain) + 1))
+        elif isinstance(part, slice):
+            shape.append(next(lengths))
+    return xp.reshape(x, tuple(shape))
+
+
+def _forward(part: slice, length: int) -> slice:
+    """Return the slice with a positive step that selects the same positions."""
+    chosen = range(*part.indices(length))
+    if chosen.step > 0:
+        return part
+    chosen = chosen[::-1]
+    return slice(chosen.start, chosen[-1] + 1, chosen.step) if len(chosen) else slice(0, 0)
 
 
 def _index(xp: Any, part: Any) -> Any:
     """Return one part of a key in canonical form: an int for what is a 0-d integer, an Array for an index array."""
-    if part is None or part is Ellipsis or isinstance(part, (int, slice)):
+    if _is_basic(part):
         return part
     if isinstance(part, list):
         part = xp.asarray(part)
@@ -213,7 +257,7 @@ def _gathered(xp: Any, x: Any, parts: tuple[Any, ...]) -> Any:
         last += 1
     before, chosen, after = parts[:first], parts[first : last + 1], parts[last + 1 :]
     rest = before + (slice(None),) * len(chosen) + after
-    x = bind(GETITEM, (x,), {"key": rest})
+    x = _basic(xp, x, rest)
     axis = len([part for part in before if not isinstance(part, int)])
     lengths = x.shape[axis : axis + len(chosen)]
     indices = broadcast_arrays(xp, *(xp.lift(part) for part in chosen))

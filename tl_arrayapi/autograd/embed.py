@@ -10,7 +10,7 @@ __all__ = ["embed"]
 def embed(xp: Any, x: Any, shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
     """Return zeros of ``shape`` in which the elements that ``key`` selects are those of ``x``.
 
-    ``key`` holds integers, slices, None and Ellipsis. Where the library's arrays can be written to, one assignment does it; elsewhere each axis
+    ``key`` holds integers, slices of positive steps, and Ellipsis. Where the library's arrays can be written to, one assignment does it; elsewhere each axis
     is gathered from ``x`` with a row of zeros behind it.
 
     >>> import array_api_compat.numpy as xp
@@ -41,7 +41,7 @@ def _gathered(xp: Any, x: Any, shape: tuple[int, ...], key: tuple[Any, ...], whe
 
 def _per_axis(key: tuple[Any, ...], shape: tuple[int, ...]) -> list[range]:
     """Return the positions that ``key`` selects along each axis."""
-    items = [k for k in key if k is not None]
+    items = list(key)
     if Ellipsis in items:
         at = items.index(Ellipsis)
         items[at : at + 1] = [slice(None)] * (len(shape) - len(items) + 1)

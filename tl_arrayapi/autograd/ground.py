@@ -45,17 +45,26 @@ class Library:
         name = f"{primitive.where}.{primitive.name}" if primitive.where else primitive.name
         found: Callable[..., Any] | None = self._functions.get(name)
         if found is None:
-            holder = getattr(self._backend.namespace, primitive.where, None) if primitive.where else self
+            holder = getattr(self._backend.namespace, primitive.where, None) if primitive.where else self._backend.namespace
             found = getattr(holder, primitive.name, None)
-        if found is None:
-            return _missing(name, self._backend.name)
-        if primitive.gather is not None:
-            return _gathered(found)
-        return found
+            if found is None:
+                return _missing(name, self._backend.name)
+            if primitive.positional:
+                return _by_position(found, primitive.positional)
+        return _gathered(found) if primitive.gather is not None else found
 
 
 def _gathered(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *arrays, **static: function(list(arrays), **static)
+
+
+def _by_position(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    """Return ``function`` taking by keyword what the standard has by position only, and libraries name as they like."""
+
+    def call(*operands: Any, **static: Any) -> Any:
+        return function(*operands, *(static.pop(name) for name in names if name in static), **static)
+
+    return call
 
 
 def _missing(name: str, library: str) -> Callable[..., Any]:
@@ -103,22 +112,27 @@ class Ground(Level):
             return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)
         return Array(out, self)
 
+    def describe(self, array: Array) -> str:
+        """Say that nothing here is watched."""
+        return "a constant"
+
     # ---- operands
     def lift_operands(self, primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return ``operands`` with Python numbers turned into 0-d arrays of their neighbours' dtype; refuse what is no array of this library."""
         like = None
-        for x in operands[1 if primitive.name == "where" else 0 :]:
-            if not isinstance(x, _SCALARS) and (like is None or not self.is_kind(like.dtype, "numeric")):
-                self.check_type(x, f"an operand of {primitive.name}")
+        numbers = False
+        for i, x in enumerate(operands):
+            if isinstance(x, _SCALARS) and not hasattr(x, "shape"):
+                numbers = True
+                continue
+            self.check_type(x, f"operand {i} of {primitive.name}")
+            # A condition says nothing of what is chosen, nor a boolean of a number beside it.
+            if not (i == 0 and primitive.name == "where") and (like is None or self.is_kind(like.dtype, "bool")):
                 like = x
-        return tuple(
-            x
-            if not isinstance(x, _SCALARS) or hasattr(x, "shape")
-            else self.library.asarray(x)
-            if like is None
-            else self.scalar(x, like.dtype, like)
-            for x in operands
-        )
+        return tuple(self._number(x, like) if type(x) in _SCALARS else x for x in operands) if numbers else operands
+
+    def _number(self, x: Any, like: Any) -> Any:
+        return self.library.asarray(x) if like is None else self.scalar(x, like.dtype, like)
 
     def scalar(self, value: Any, dtype: Any, like: Any) -> Any:
         """Return ``value`` as a 0-d array of ``dtype``, on the device of ``like``; the same number gives the same array again."""

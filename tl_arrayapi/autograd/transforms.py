@@ -14,7 +14,7 @@ from tl_arrayapi.autograd.namespace import Namespace, array_namespace, namespace
 from tl_arrayapi.autograd.tape import Tape
 from tl_arrayapi.errors import DTypeError, NamespaceError, ShapeError, StructureError
 
-__all__ = ["grad", "stop_gradient", "value_and_grad", "vjp"]
+__all__ = ["evaluate", "grad", "stop_gradient", "value_and_grad", "vjp"]
 
 _NUMBERS = (bool, int, float, complex)
 
@@ -22,20 +22,24 @@ _NUMBERS = (bool, int, float, complex)
 class Run:
     """One run of a function on a tape: what was watched, where, and what came out."""
 
-    __slots__ = ("inside", "tape", "watched", "xp")
+    __slots__ = ("inside", "make", "tape", "watched", "xp")
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[[Any], Tape] = Tape) -> None:
+        self.make = make
         self.tape: Tape
         self.watched: list[Array] = []
         self.inside = False
 
-    def call(self, f: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any], argnums: tuple[int, ...], strict: bool) -> Any:
+    def call(self, f: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any], argnums: tuple[int, ...], strict: bool, xp: Namespace | None = None) -> Any:
         """Run ``f`` with the arrays of ``args[i]``, i in argnums, watched and all others lifted; return what it returns.
 
         With ``strict`` a leaf that cannot have a gradient is refused by its path; without, it is passed on as a constant.
         """
-        self._find_namespace(args, keywords)
-        tape = self.tape = make_tape(self.xp)
+        if xp is None:
+            self._find_namespace(args, keywords)
+        else:
+            self.xp = xp
+        tape = self.tape = self.make(self.xp)
         # Leaves come first on the tape, so what is watched is watched before anything is lifted.
         lifted: dict[int, Any] = {}
         for i in argnums:
@@ -113,11 +117,6 @@ class Run:
         ]
 
 
-def make_tape(xp: Namespace) -> Tape:
-    """Return a new tape over ``xp``; a function of its own, so that `explain` can have another kind."""
-    return Tape(xp)
-
-
 def _is_array(x: Any) -> bool:
     return type(x) is Array or namespace_of_type(x) is not None
 
@@ -185,6 +184,13 @@ def _checked_loss(trace: Run, out: Any) -> Any:
         raise DTypeError(f"the loss must be real and floating; got dtype {out.dtype}: use xp.abs, xp.real or xp.astype")
     trace.xp.ground.check_type(out, "the loss")
     return out
+
+
+def evaluate(loss: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any], xp: Namespace) -> Any:
+    """Return ``loss(*args, **keywords)``, checked to be a loss: the same functions run as under `value_and_grad`, and nothing is recorded."""
+    trace = Run()
+    out = trace.call(loss, args, keywords, (), strict=True, xp=xp)
+    return trace.below(_checked_loss(trace, out))
 
 
 def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:

@@ -9,17 +9,17 @@ __all__: list[str] = []
 
 def _left(xp: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
     if y.ndim == 1:
-        return g[..., None] * y
+        return xp.expand_dims(g, axis=-1) * y
     if x.ndim == 1:
-        return xp.matmul(y, g[..., None])[..., 0]
+        return xp.squeeze(xp.matmul(y, xp.expand_dims(g, axis=-1)), axis=-1)
     return xp.matmul(g, xp.matrix_transpose(y))
 
 
 def _right(xp: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
     if x.ndim == 1:
-        return x[:, None] * g[..., None, :] if y.ndim > 1 else g * x
+        return xp.expand_dims(x, axis=-1) * xp.expand_dims(g, axis=-2) if y.ndim > 1 else g * x
     if y.ndim == 1:
-        return xp.matmul(xp.matrix_transpose(x), g[..., None])[..., 0]
+        return xp.squeeze(xp.matmul(xp.matrix_transpose(x), xp.expand_dims(g, axis=-1)), axis=-1)
     if y.ndim == 2 and x.ndim > 2:
         # One product over all rows of the batch, not a product each and their sum.
         x, g = xp.reshape(x, (-1, x.shape[-1])), xp.reshape(g, (-1, g.shape[-1]))

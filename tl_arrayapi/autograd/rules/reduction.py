@@ -75,7 +75,7 @@ def _cumulative_sum(
 ) -> Any:
     axis = 0 if axis is None else axis
     if include_initial:
-        g = g[(slice(None),) * (axis % x.ndim) + (slice(1, None),)]
+        g = g[(*(slice(None),) * (axis % x.ndim), slice(1, None), ...)]
     return xp.flip(xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis), axis=axis)
 
 

@@ -5,7 +5,7 @@ from tl_arrayapi.autograd.primitive import Kind, define
 __all__: list[str] = []
 
 for _name in ("cumulative_prod", "repeat", "unique_all", "unique_counts", "unique_inverse", "unique_values"):
-    define(_name, Kind.OPAQUE, positional=("repeats",) if _name == "repeat" else ())
+    define(_name, Kind.OPAQUE, operands=1, positional=("repeats",) if _name == "repeat" else ())
 
 for _name in (
     *("cholesky", "det", "eig", "eigh", "eigvals", "eigvalsh", "inv", "matrix_norm", "matrix_rank", "pinv"),

@@ -1,0 +1,156 @@
+"""The namespace over a library: complete, honest about what it cannot do, and a citizen among Array API consumers."""
+
+import array_api_compat
+import numpy as np
+import pytest
+
+import tl_arrayapi as tl
+from tests.autograd.cases import CASES
+from tests.autograd.standard import CONSTANTS, DTYPES, EXTENSIONS, FUNCTIONS
+from tl_arrayapi.autograd.array import Array
+from tl_arrayapi.autograd.composites import COMPOSITES
+from tl_arrayapi.autograd.composites import EXTENSIONS as COMPOSITE_EXTENSIONS
+from tl_arrayapi.autograd.creation import CREATION
+from tl_arrayapi.autograd.creation import EXTENSIONS as CREATION_EXTENSIONS
+from tl_arrayapi.autograd.primitive import PRIMITIVES
+
+QUALIFIED = [("", name) for name in FUNCTIONS] + [(where, name) for where, names in EXTENSIONS.items() for name in names]
+ASKING = {"broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype", "result_type"}
+
+# What is called on a watched array to see a function without a rule refuse: arguments beside the first.
+MORE = {"repeat": (2,), "matrix_power": (2,), "solve": None, "cross": None}
+SHIFTED = {("linalg", name) for name in ("cross",)}
+
+
+def test_the_standard_has_175_functions():
+    assert len(QUALIFIED) + len(["__array_namespace_info__"]) == 175
+    assert hasattr(tl.namespace(np), "__array_namespace_info__")
+
+
+@pytest.mark.parametrize(("where", "name"), QUALIFIED, ids=lambda x: x or "main")
+def test_every_function_of_the_standard_is_there(where, name):
+    xp = tl.namespace(np)
+    assert callable(getattr(getattr(xp, where) if where else xp, name))
+
+
+@pytest.mark.parametrize(("where", "name"), QUALIFIED, ids=lambda x: x or "main")
+def test_every_function_differentiates_is_declared_zero_or_refuses_a_watched_array(where, name):
+    primitive = PRIMITIVES.get((where, name))
+    if primitive is None:
+        written = COMPOSITE_EXTENSIONS[where] if where else COMPOSITES
+        made = CREATION_EXTENSIONS[where] if where else CREATION
+        assert name in written or name in made or name in ASKING or (where == "fft" and name.endswith("freq"))
+        return
+    if primitive.vjps or primitive.gather is not None:
+        assert any(case.name.split()[0] == name for case in CASES) or name in ("conj", "real", "imag"), "no test of its rule"
+        return
+
+    def loss(x):
+        xp = tl.array_namespace(x)
+        function = getattr(getattr(xp, where) if where else xp, name)
+        operands = (x,) * primitive.operands if name != "repeat" else (x, 2)
+        if name == "matrix_power":
+            operands = (x, 2)
+        if name in ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift", "bitwise_invert"):
+            operands = tuple(xp.astype(o, xp.int64) for o in operands)
+        if name.startswith("logical"):
+            operands = tuple(o > 0 for o in operands)
+        if name == "searchsorted":
+            operands = (xp.sort(xp.reshape(x, (-1,))), xp.reshape(x, (-1,)))
+        out = function(*operands)
+        out = out if isinstance(out, Array) else out[0]
+        return xp.sum(x) + xp.sum(xp.astype(out, x.dtype))
+
+    x = np.asarray([[2.0, 0.5, 0.1], [0.5, 3.0, 0.2], [0.1, 0.2, 1.0]])
+    if primitive.zero_gradient:
+        np.testing.assert_array_equal(tl.grad(loss)(x), np.ones((3, 3)))
+    else:
+        with pytest.raises(tl.errors.NoRuleError, match="stop_gradient"):
+            tl.grad(loss)(x)
+
+
+@pytest.mark.parametrize("name", [*CONSTANTS, *DTYPES])
+def test_constants_and_dtypes_are_the_librarys_own(xp, name):
+    if not hasattr(xp.namespace, name):
+        pytest.skip(f"{xp.name} has no {name}")
+    assert getattr(tl.namespace(xp.namespace), name) is getattr(xp.namespace, name) or name == "nan"
+
+
+def test_a_name_that_is_not_in_the_standard_is_an_attribute_error(xp):
+    ours = tl.namespace(xp.namespace)
+    assert not hasattr(ours, "nansum")
+    assert not hasattr(ours, "ndarray")
+    with pytest.raises(AttributeError, match="nansum"):
+        ours.nansum  # noqa: B018  (the access is what is tested)
+
+
+def test_raw_compat_and_wrapped_namespaces_are_one(xp):
+    ours = tl.namespace(xp.namespace)
+    assert tl.namespace(ours) is ours
+    assert tl.namespace(array_api_compat.array_namespace(xp.asarray([1.0]))) is ours
+    assert isinstance(ours.__name__, str)
+    assert xp.namespace.__name__ in ours.__name__
+
+
+def test_creation_functions_return_arrays_that_mix_with_watched_ones(xp):
+    def loss(x):
+        space = tl.array_namespace(x)
+        ones = space.ones(3, dtype=x.dtype, device=x.device)
+        steps = space.astype(space.arange(3, device=x.device), x.dtype)
+        return space.sum(ones * x + x * steps + space.full(3, 2.0, dtype=x.dtype, device=x.device))
+
+    g = tl.grad(loss)(xp.asarray([1.0, 2.0, 3.0]))
+    np.testing.assert_allclose(xp.to_numpy(g), [1.0, 2.0, 3.0])
+
+
+def test_asarray_of_a_list_of_arrays_keeps_their_gradients(xp):
+    def loss(x):
+        space = tl.array_namespace(x)
+        return space.sum(space.asarray([x[0] * 2, x[1] * 3]))
+
+    np.testing.assert_allclose(xp.to_numpy(tl.grad(loss)(xp.asarray([1.0, 2.0]))), [2.0, 3.0])
+
+
+def test_full_of_an_array_keeps_its_gradient(xp):
+    g = tl.grad(lambda x: tl.array_namespace(x).sum(tl.array_namespace(x).full((2, 3), x[0])))(xp.asarray([1.0, 2.0]))
+    np.testing.assert_allclose(xp.to_numpy(g), [6.0, 0.0])
+
+
+def test_array_namespace_of_compat_finds_ours_inside_a_loss(xp):
+    def loss(x):
+        space = array_api_compat.array_namespace(x)
+        assert space is tl.array_namespace(x)
+        assert array_api_compat.is_array_api_obj(x)
+        return space.sum(x * x)
+
+    np.testing.assert_allclose(xp.to_numpy(tl.grad(loss)(xp.asarray([1.0, 2.0]))), [2.0, 4.0])
+
+
+def test_array_namespace_outside_a_loss_is_the_librarys_own(xp):
+    assert tl.array_namespace(xp.asarray([1.0]), 2.0, None) is xp.namespace
+
+
+def test_array_namespace_of_no_array_is_refused():
+    with pytest.raises(tl.errors.NamespaceError, match="no array"):
+        tl.array_namespace(1.0, None)
+    with pytest.raises(tl.errors.NamespaceError, match="list is not an array"):
+        tl.array_namespace([1.0])
+
+
+def test_arrays_of_two_libraries_are_refused(xp):
+    strict = pytest.importorskip("array_api_strict")
+    if xp.namespace is strict:
+        pytest.skip("one library")
+    other = strict.asarray([1.0])
+    with pytest.raises(tl.errors.NamespaceError, match="mixed|among"):
+        tl.array_namespace(xp.asarray([1.0]), other)
+    with pytest.raises(tl.errors.NamespaceError, match="array_api_strict"):
+        tl.grad(lambda x: tl.array_namespace(x).sum(x * other))(xp.asarray([1.0]))
+    with pytest.raises(tl.errors.NamespaceError, match="array_api_strict"):
+        tl.grad(lambda x, y: tl.array_namespace(x).sum(x * y))(xp.asarray([1.0]), other)
+
+
+def test_an_unknown_version_of_the_standard_is_refused():
+    tl.grad(lambda x: x.__array_namespace__(api_version="2024.12").sum(x))(np.ones(2))
+    with pytest.raises(tl.errors.BackendError, match="1999"):
+        tl.grad(lambda x: x.__array_namespace__(api_version="1999.12").sum(x))(np.ones(2))
