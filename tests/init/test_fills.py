@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+import tracemalloc
 
 import array_api_compat
 import numpy as np
@@ -9,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tl_arrayapi import init
+from tl_arrayapi import backends, init
 from tl_arrayapi.errors import ArgumentError, DTypeError, PlanError, ShapeError
-from tl_arrayapi.init import fills
+from tl_arrayapi.init import fills, splitmix64
 from tl_arrayapi.init.formats import FORMATS
 from tl_arrayapi.init.splitmix64 import draw
 
@@ -180,6 +181,65 @@ def test_jax_has_the_same_bits_with_64_bit_integers_and_without():
             for scheme in EXACT:
                 got = init.materialize(scheme, (3, 5), jax.numpy)
                 assert same_bits(np.asarray(got), host(scheme, (3, 5), "float32"))
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="jax is not installed")
+@pytest.mark.parametrize("tried_before", [True, False])
+def test_a_compiler_that_fuses_products_into_sums_changes_no_bits(tried_before):
+    import jax
+
+    splitmix64._tried.cache_clear()
+    if tried_before:
+        splitmix64.draws_form(jax.numpy)
+    for scheme in EXACT[2:7]:
+        compiled = jax.jit(lambda scheme=scheme: fills.fill(scheme, (3, 5), jax.numpy, "float32"))()
+        assert same_bits(np.asarray(compiled), host(scheme, (3, 5), "float32"))
+
+
+class Floats:
+    """A library with floating arrays alone: `asarray`, `reshape` and `zeros`, and no integers to draw with."""
+
+    __name__ = "floats"
+    float32, float64 = np.float32, np.float64
+
+    def asarray(self, values, dtype):
+        assert isinstance(values, list)
+        return np.asarray(values, dtype=dtype)
+
+    def reshape(self, x, shape):
+        return np.reshape(x, shape)
+
+    def zeros(self, shape, dtype):
+        return np.zeros(shape, dtype=dtype)
+
+
+def test_a_library_without_integers_is_filled_from_the_host():
+    for scheme in (EXACT[0], *EXACT[2:], NORMAL):
+        assert same_bits(fills.fill(scheme, (3, 5), Floats(), "float32"), host(scheme, (3, 5), "float32"))
+
+
+def test_a_large_fill_needs_little_more_memory_than_its_array():
+    count = 8 * fills.BLOCK
+    fills.fill(EXACT[2], (fills.BLOCK,), np, "float32")
+    tracemalloc.start()
+    try:
+        filled = fills.fill(EXACT[2], (count,), np, "float32")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    # Five blocks of 64-bit words: the offsets, the draws and what is computed from them.
+    assert peak <= filled.nbytes + 5 * 8 * fills.BLOCK
+
+
+def test_what_is_drawn_is_never_copied_from_the_host(xp, monkeypatch):
+    def forbidden(*args, **kwargs):
+        raise AssertionError("values were copied between host and device")
+
+    kind = type(backends.get(xp.namespace))
+    for name in ("from_host", "to_host"):
+        monkeypatch.setattr(kind, name, forbidden)
+    for scheme in (*EXACT[:7], NORMAL):
+        assert init.materialize(scheme, (3, 5), xp.namespace, "float32", xp.device).shape == (3, 5)
 
 
 def test_empty_and_zero_dimensional_arrays_are_filled(xp):

@@ -20,6 +20,7 @@ class Module:
 
     def __init__(self, shapes, xp=None, dtype="float64", device=None):
         self.param_shapes = shapes
+        self.param_names = [f"p{i}" for i in range(len(shapes))]
         self.options = SimpleNamespace(xp=xp, dtype=dtype, device=device)
         self.params = [f"old {shape}" for shape in shapes]
 

@@ -153,7 +153,7 @@ def apply_list(module: Any, inits: Iterable[FloatInit]) -> None:
     >>> module.params
     [array([1., 1.], dtype=float32)]
     """
-    Plan.of_list(module.param_shapes, inits).apply(module)
+    Plan(module.param_shapes, inits, module.param_names).apply(module)
 
 
 def _check_length(what: str, count: int, shapes: tuple[tuple[int, ...], ...]) -> None:
