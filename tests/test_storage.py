@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tl_arrayapi.errors import CheckpointError
-from tl_arrayapi.storage import files, fit, load, pack_state, save, unpack_state
+from tl_arrayapi.storage import files, load, pack_state, save, unpack_state
 from tl_arrayapi.storage.header import DTYPES, MAX_TENSORS
 
 NUMPY_DTYPES = [name for name, _ in DTYPES.values()]
@@ -550,43 +550,6 @@ def test_a_digest_left_out_or_keys_added_is_refused(path):
     refused(path, "schema version is None")
     write(path, {"__metadata__": {**own, "tl_arrayapi.other": ""}, "w": entry()}, EIGHT)
     refused(path, "tl_arrayapi.other")
-
-
-def test_missing_extra_and_renamed_tensors_are_all_listed():
-    tensors = {"weight": np.ones(2), "old": np.ones(2)}
-    with pytest.raises(CheckpointError) as caught:
-        fit(tensors, {"weigth": (2,), "bias": (2,)}, "float64")
-    for part in ("'weigth' is missing (is it 'weight'?)", "'bias' is missing", "'weight' is extra", "'old' is extra"):
-        assert part in str(caught.value)
-
-
-def test_the_right_number_of_elements_in_the_wrong_shape_is_refused():
-    with pytest.raises(CheckpointError, match=r"'w' has shape \(2, 3\), and \(3, 2\) is expected"):
-        fit({"w": np.ones((2, 3))}, {"w": (3, 2)}, "float64")
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("float64", "float32"),
-        ("float32", "float16"),
-        ("complex64", "float64"),
-        ("int64", "float64"),
-        ("bool", "float32"),
-    ],
-)
-def test_a_cast_that_may_lose_something_must_be_asked_for(old, new):
-    x = sample(old)
-    with pytest.raises(CheckpointError, match=f"'w' is {old}, and {new} would lose"):
-        fit({"w": x}, {"w": x.shape}, new)
-    cast = fit({"w": x}, {"w": x.shape}, new, allow_narrowing=True)["w"]
-    assert same(cast, x.real.astype(new))
-
-
-def test_a_wider_dtype_is_taken_in_silence_and_the_order_is_the_one_asked_for():
-    found = fit({"b": np.ones(2, "float16"), "a": np.ones(3)}, {"a": (3,), "b": (2,)}, "float64")
-    assert list(found) == ["a", "b"]
-    assert all(x.dtype == "float64" for x in found.values())
 
 
 def test_what_is_no_regular_file_is_refused(tmp_path):

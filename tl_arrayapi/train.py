@@ -4,7 +4,7 @@ A sample is a tuple of arrays, the inputs of one evaluation of a loss. Nothing h
 """
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -21,6 +21,7 @@ __all__ = [
     "StackedSamples",
     "count_samples",
     "minibatches",
+    "run",
     "sample_at",
     "shuffled",
     "stack_samples",
@@ -57,8 +58,9 @@ class StackedSamples(Sequence[tuple[Any, ...]]):
     """Show arrays that share their leading axis as the sequence of samples along it: see `stack_samples`.
 
     >>> import numpy as np
-    >>> [len(part) for part in (s := stack_samples(np.ones((5, 2)), np.ones(5)), s[1:3], s[0])]
-    [5, 2, 2]
+    >>> samples = stack_samples(np.ones((5, 2)), np.ones(5))
+    >>> len(samples), samples[1:3]
+    (5, <2 samples of float64(2,), float64()>)
     """
 
     __slots__ = ("arrays",)
@@ -215,3 +217,36 @@ def _stack(column: Sequence[Any], places: Sequence[int], k: int) -> Any:
                 "samples of one shape are expected"
             )
     return xp.stack(list(column), axis=0)
+
+
+def run(
+    step: Callable[[tuple[Any, ...]], Any],
+    steps: int,
+    samples: Samples,
+    log_every: int = 1,
+    log: Callable[[str], Any] | None = print,
+) -> History:
+    """Call ``step`` on ``samples[i mod len]`` for i below ``steps``, and return the losses that it returned where i is a
+    multiple of ``log_every``; these are also logged, as ``step i: loss=v``.
+
+    No loss is read in between, so that a lazy or remote library is not made to wait. Raises StructureError for no
+    samples, even for no steps, and ArgumentError for negative steps or ``log_every`` below 1.
+
+    >>> history = run(lambda xs: xs[0] / 2, 3, [(1.0,), (2.0,)], log_every=2)
+    step 0: loss=0.5
+    step 2: loss=0.5
+    >>> history.step
+    [0, 2]
+    """
+    count_samples(samples)
+    steps = count("steps", steps)
+    log_every = count("log_every", log_every, at_least=1)
+    history = History()
+    for i in range(steps):
+        value = step(sample_at(samples, i))
+        if i % log_every == 0:
+            loss = float(value)
+            history.append(i, loss)
+            if log is not None:
+                log(f"step {i}: loss={loss:.6g}")
+    return history

@@ -28,8 +28,9 @@ def orthogonalize(xp: Any, matrix: Any) -> Any:
     Five steps of a Newton-Schulz iteration; 16-bit matrices are iterated in float32.
 
     >>> import numpy as np
-    >>> print(np.linalg.svd(orthogonalize(np, np.asarray([[3.0, 0.0], [4.0, 1.0]])), compute_uv=False).round(1))
-    [1.1 0.7]
+    >>> singular = np.linalg.svd(orthogonalize(np, np.asarray([[3.0, 0.0], [4.0, 1.0]])), compute_uv=False)
+    >>> bool(np.all((0.6 < singular) & (singular < 1.3)))
+    True
     """
     a, b, c = _COEFFICIENTS
     x = xp.astype(matrix, xp.float32) if xp.finfo(matrix.dtype).bits < 32 else matrix
