@@ -27,7 +27,7 @@ __all__ = [
     "stack_samples",
 ]
 
-Samples = Sequence[tuple[Any, ...]]
+_Samples = Sequence[tuple[Any, ...]]
 
 
 @dataclass
@@ -142,7 +142,7 @@ def count_samples(samples: Any) -> int:
     return len(samples)
 
 
-def sample_at(samples: Samples, step: int) -> tuple[Any, ...]:
+def sample_at(samples: _Samples, step: int) -> tuple[Any, ...]:
     """Return the sample of a step, ``samples[step mod len(samples)]``, or raise StructureError unless it is a tuple.
 
     >>> sample_at([("a",), ("b",), ("c",)], 4)
@@ -171,7 +171,7 @@ def shuffled(length: int, seed: int, epoch: int) -> list[int]:
     return order
 
 
-def minibatches(samples: Samples, size: int, seed: int, epoch: int) -> Iterator[tuple[Any, ...]]:
+def minibatches(samples: _Samples, size: int, seed: int, epoch: int) -> Iterator[tuple[Any, ...]]:
     """Return an iterator over the samples of one epoch in tuples of stacked arrays, ``size`` at a time, the last one
     smaller.
 
@@ -198,7 +198,7 @@ def minibatches(samples: Samples, size: int, seed: int, epoch: int) -> Iterator[
     return (_stacked(samples, places) for places in chunks)
 
 
-def _stacked(samples: Samples, places: Sequence[int]) -> tuple[Any, ...]:
+def _stacked(samples: _Samples, places: Sequence[int]) -> tuple[Any, ...]:
     rows = [sample_at(samples, place) for place in places]
     first = rows[0]
     for place, row in zip(places, rows, strict=True):
@@ -222,7 +222,7 @@ def _stack(column: Sequence[Any], places: Sequence[int], k: int) -> Any:
 def run(
     step: Callable[[tuple[Any, ...]], Any],
     steps: int,
-    samples: Samples,
+    samples: _Samples,
     log_every: int = 1,
     log: Callable[[str], Any] | None = print,
 ) -> History:

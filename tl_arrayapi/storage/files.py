@@ -35,11 +35,11 @@ _VERSION = "1"
 _CODES = {name: code for code, (name, _) in DTYPES.items()}
 _BLOCK = 1 << 20
 
-Path = str | os.PathLike[str]
+_Path = str | os.PathLike[str]
 
 
 def save(
-    path: Path,
+    path: _Path,
     tensors: Mapping[str, Any],
     metadata: Mapping[str, str] | None = None,
     *,
@@ -69,7 +69,7 @@ def save(
         _write_whole(where, [encode(header), *blobs])
 
 
-def load(path: Path, *, allow_nonfinite: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
+def load(path: _Path, *, allow_nonfinite: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
     """Return the tensors of a safetensors file, as NumPy arrays by name, and its metadata.
 
     The header is checked in full before the payload is read. Raises CheckpointError where the file cannot be read, is
@@ -102,7 +102,7 @@ def _at(where: str) -> Iterator[None]:
         raise CheckpointError(f"{where}: {error.strerror or error}") from error
 
 
-def _text(path: Path) -> str:
+def _text(path: _Path) -> str:
     try:
         text = os.fsdecode(path)
     except TypeError:

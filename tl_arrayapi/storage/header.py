@@ -32,8 +32,8 @@ __all__ = [
 
 MAX_HEADER = 100_000_000
 MAX_TENSORS = 100_000
-MAX_DIMENSIONS = 64
-MAX_NAME = 1024
+_MAX_DIMENSIONS = 64
+_MAX_NAME = 1024
 
 PREFIX = "tl_arrayapi."
 """What the names of the metadata begin with that belong to this package."""
@@ -157,8 +157,8 @@ def check_name(name: str) -> None:
     Traceback (most recent call last):
     tl_arrayapi.errors.CheckpointError: tensor name '../w' has an empty part, or one of dots: name it otherwise
     """
-    if not name or len(name) > MAX_NAME:
-        raise CheckpointError(f"a tensor's name has {len(name)} characters: from 1 to {MAX_NAME} are expected")
+    if not name or len(name) > _MAX_NAME:
+        raise CheckpointError(f"a tensor's name has {len(name)} characters: from 1 to {_MAX_NAME} are expected")
     if not name.isprintable() or "\\" in name:
         raise CheckpointError(f"tensor name {name!r} has a control character or a backslash: name it otherwise")
     if any(part in ("", ".", "..") for part in name.split("/")):
@@ -227,8 +227,8 @@ def _entry(name: str, fields: Any) -> Entry:
         raise CheckpointError(
             f"tensor {name!r} has shape {_short(shape)}: whole numbers from 0 to 2^63 - 1 are expected"
         )
-    if len(shape) > MAX_DIMENSIONS:
-        raise CheckpointError(f"tensor {name!r} has {len(shape)} dimensions: at most {MAX_DIMENSIONS} are read")
+    if len(shape) > _MAX_DIMENSIONS:
+        raise CheckpointError(f"tensor {name!r} has {len(shape)} dimensions: at most {_MAX_DIMENSIONS} are read")
     # A library multiplies the dimensions that are not 0 even where one is.
     if nbytes(code, [n for n in shape if n]) >= 2**63:
         raise CheckpointError(f"tensor {name!r} has shape {_short(shape)}: its size overflows 64 bits")
