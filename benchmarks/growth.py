@@ -1,4 +1,4 @@
-"""Whether a training step on Dask takes longer the more steps were taken: it must not, since each persists its graph."""
+"""Whether a training step on Dask takes longer the more steps were taken: it must not, for each persists its graph."""
 
 from statistics import median
 from time import perf_counter

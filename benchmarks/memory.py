@@ -2,7 +2,8 @@
 
 The peer first takes steps of W2, which loads what it loads lazily and starts its threads. Then W4's NumPy arrays are
 made, the kernel's high-water mark of resident memory is reset, and the peer makes W4 ready (its own copies of the
-parameters included) and takes three steps. The mark is exact, not sampled; it counts what BLAS and the allocator hold on to.
+parameters included) and takes three steps. The mark is exact, not sampled; it counts what BLAS and the allocator hold
+on to.
 """
 
 import gc
@@ -19,7 +20,7 @@ STEPS = 3
 
 
 def measure(peer: str) -> dict[str, Any]:
-    """Return the peak over the baseline in 10^6 bytes; a note where the system has no such mark or the peer is missing."""
+    """Return the peak over the baseline in 10^6 bytes; a note where it cannot be measured."""
     if not Path("/proc/self/clear_refs").exists():
         return {"note": "needs Linux's /proc/self/clear_refs"}
     try:

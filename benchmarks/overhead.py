@@ -1,6 +1,7 @@
 """What one operation costs a peer beyond the arithmetic: a chain of multiply, add and tanh on 16 float32 elements.
 
-``start() -> pullback`` runs the chain and records it; ``pullback() -> gradient`` runs it back from ones. x is differentiated; the factors and terms of the chain are constants.
+``start() -> pullback`` runs the chain and records it; ``pullback() -> gradient`` runs it back from ones.
+x is differentiated; the factors and terms of the chain are constants.
 """
 
 from collections.abc import Callable

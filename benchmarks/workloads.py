@@ -115,9 +115,10 @@ def _normal(rng: np.random.Generator, *shape: int, std: float = 1.0) -> np.ndarr
 
 def _layers(rng: np.random.Generator, sizes: Sequence[int]) -> list[np.ndarray]:
     """Draw a weight [in, out] of variance 2 / (in + out) and a bias for each layer."""
-    return [
-        p for i, o in pairwise(sizes) for p in (_normal(rng, i, o, std=(2 / (i + o)) ** 0.5), _normal(rng, o, std=0.1))
-    ]
+    params = []
+    for fan_in, fan_out in pairwise(sizes):
+        params += [_normal(rng, fan_in, fan_out, std=(2 / (fan_in + fan_out)) ** 0.5), _normal(rng, fan_out, std=0.1)]
+    return params
 
 
 def make_linear(rng: np.random.Generator) -> Workload:
