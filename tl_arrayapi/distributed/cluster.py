@@ -1,0 +1,221 @@
+"""The cluster's runner: chunks as tasks of dask.distributed, merged on the workers in rounds of fixed length.
+
+Workers get the module once a version, chunks are scattered a round ahead, and nothing large is in the task graph. A
+round whose data was lost with its worker is sent again: tasks are pure, so that this changes no bit.
+"""
+
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from tl_arrayapi.distributed.environment import one_thread, own_scheduler
+from tl_arrayapi.distributed.partition import Tree, fold, spans
+from tl_arrayapi.distributed.replica import Replica
+from tl_arrayapi.distributed.runner import Job, P, Progress, Runner
+from tl_arrayapi.distributed.samples import Chunk, Chunks
+from tl_arrayapi.errors import ArgumentError, ClusterError, MissingLibraryError, StructureError
+from tl_arrayapi.module import ScalarModule
+
+__all__ = ["OnCluster", "connected"]
+
+# A power of two, so that the trees of the rounds are branches of the one tree.
+_ROUND = 32
+_ROUNDS_UNDER_WAY = 2
+_ATTEMPTS = 4
+
+
+@dataclass(frozen=True)
+class _Found(Generic[P]):
+    """What a task brings back: its value, and who worked on it, one worker for each fingerprint met."""
+
+    value: P
+    workers: dict[str, str]
+
+
+def _work(chunk: Chunk, replica: Replica, job: Job[P]) -> _Found[P]:
+    from distributed import get_worker
+
+    module = replica.module
+    with one_thread(), own_scheduler() if module.backend.lazy else nullcontext():
+        return _Found(job(module, chunk), {replica.fingerprint: get_worker().address})
+
+
+def _merge(left: _Found[P], right: _Found[P]) -> _Found[P]:
+    return _Found(left.value.merge(right.value), {**right.workers, **left.workers})
+
+
+@dataclass(frozen=True)
+class _Round:
+    """A round under way: chunks and, in their order, their tasks; the data these need; the merging tasks, the last of
+    which has it all.
+    """
+
+    span: tuple[int, int]
+    chunks: Sequence[Chunk]
+    data: Sequence[Any]
+    tasks: Sequence[Any]
+    merges: Sequence[Any]
+
+    @property
+    def root(self) -> Any:
+        return (self.merges or self.tasks)[-1]
+
+    @property
+    def futures(self) -> list[Any]:
+        return [*self.merges, *self.tasks, *self.data]
+
+
+class OnCluster:
+    """Work on chunks as tasks of a Dask cluster."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def total(self, job: Job[P], module: ScalarModule, chunks: Chunks, progress: Progress, alike: bool) -> P:
+        """Return the merged value: see `Runner`."""
+        found = _Run(self._client, job, Replica(module), chunks, progress).total()
+        if len(found.workers) > 1:
+            _differ(found.workers, alike)
+        return found.value
+
+
+class _Run(Generic[P]):
+    """One pass over the chunks."""
+
+    def __init__(self, client: Any, job: Job[P], replica: Replica, chunks: Chunks, progress: Progress) -> None:
+        self._client = client
+        self._job = job
+        self._replica = replica
+        self._chunks = chunks
+        self._progress = progress
+        self._sent: Any = None
+        self._done = 0
+
+    def total(self) -> _Found[P]:
+        tree: Tree[_Found[P]] = Tree(_merge)
+        under_way: deque[_Round] = deque()
+        try:
+            self._send_replica()
+            for span in spans(len(self._chunks), _ROUND):
+                under_way.append(self._start(span))
+                if len(under_way) == _ROUNDS_UNDER_WAY:
+                    tree.push(self._finish(under_way))
+            while under_way:
+                tree.push(self._finish(under_way))
+        finally:
+            # Also after an error or Ctrl-C: what is still under way would go on on the workers.
+            self._drop(under_way)
+        return tree.result()
+
+    def _send_replica(self) -> None:
+        with _lost_connection():
+            self._sent = self._client.scatter(self._replica, broadcast=True, hash=False)
+
+    def _start(self, span: tuple[int, int]) -> _Round:
+        client, name = self._client, self._job.__name__
+        chunks = [self._chunks[i] for i in range(*span)]
+        with _lost_connection():
+            data = client.scatter(chunks, hash=False)
+            tasks = client.map(_work, data, key=name, replica=self._sent, job=self._job, pure=False)
+            merges: list[Any] = []
+
+            def merge(left: Any, right: Any) -> Any:
+                merges.append(client.submit(_merge, left, right, key=f"{name}-merge-{right.key}", pure=False))
+                return merges[-1]
+
+            fold(merge, tasks)
+        return _Round(span, chunks, data, tasks, merges)
+
+    def _finish(self, under_way: deque[_Round]) -> _Found[P]:
+        """Wait for the first round and take it off; send it again while data that it needs is lost."""
+        for _ in range(_ATTEMPTS):
+            first = under_way[0]
+            try:
+                self._watch(first)
+                with _lost_connection():
+                    found: _Found[P] = first.root.result()
+            except CancelledError as error:
+                lost = error
+                self._client.cancel(first.futures, force=True)
+                self._send_replica()
+                under_way[0] = self._start(first.span)
+            else:
+                for future in under_way.popleft().futures:
+                    future.release()
+                self._done += sum(map(len, first.chunks))
+                return found
+        low, high = under_way[0].span
+        raise ClusterError(
+            f"chunks {low} to {high - 1} were sent {_ATTEMPTS} times, and workers that held them were lost each "
+            "time: look into the workers' logs for what ends them, memory first"
+        ) from lost
+
+    def _watch(self, current: _Round) -> None:
+        """Wait for the tasks of a round; report progress; raise for the first that failed."""
+        from distributed import as_completed
+
+        places = {future.key: i for i, future in enumerate(current.tasks)}
+        done = self._done
+        for future in as_completed(current.tasks):
+            chunk = current.chunks[places[future.key]]
+            if future.status == "error":
+                error = future.exception()
+                raise ClusterError(
+                    f"chunk {current.span[0] + places[future.key]} ({chunk}) failed: {type(error).__name__}: {error}"
+                ) from error
+            if future.status != "finished":
+                raise CancelledError
+            done += len(chunk)
+            if self._progress is not None:
+                self._progress(done, len(self._chunks.places))
+
+    def _drop(self, under_way: deque[_Round]) -> None:
+        if under_way:
+            self._client.cancel([future for current in under_way for future in current.futures], force=True)
+        self._sent = None
+
+
+def _differ(workers: dict[str, str], alike: bool) -> None:
+    described = "; ".join(f"{address}: {fingerprint}" for fingerprint, address in workers.items())
+    message = f"workers that differ may give different bits ({described})"
+    if alike:
+        raise ClusterError(f"{message}: make them alike, or ask for exact=False")
+    warnings.warn(message, stacklevel=4)
+
+
+@contextmanager
+def _lost_connection() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ClusterError(
+            f"the cluster does not answer, or has no workers ({type(error).__name__}: {error})"
+        ) from error
+
+
+@contextmanager
+def connected(client: Any) -> Iterator[Runner]:
+    """Give the runner for a Client, or for a Client made for as long as this lasts to a cluster or an address."""
+    try:
+        from distributed import Client
+        from distributed.deploy import Cluster
+    except ImportError as error:
+        raise MissingLibraryError("clusters need Dask: pip install 'tl-arrayapi[dask]'") from error
+    if isinstance(client, Client):
+        if client.asynchronous:
+            raise ArgumentError("an asynchronous Client is not supported: use Client(..., asynchronous=False)")
+        yield OnCluster(client)
+    elif isinstance(client, str | Cluster):
+        with _lost_connection():
+            own = Client(client, set_as_default=False)
+        with own:
+            yield OnCluster(own)
+    else:
+        raise StructureError(
+            f"client is a {type(client).__name__}: a distributed.Client, a cluster, the address of a scheduler or "
+            "None is expected"
+        )

@@ -1,0 +1,168 @@
+"""What a process has that may change the bits of a loss, apart from parameters and samples: threads, settings,
+versions.
+
+BLAS adds up in another order with another number of threads, and a worker of Dask has other numbers than the process
+that asks. Here a block of work is held to one thread, wherever it runs, the asker's settings are taken along, and what
+cannot be made equal is described by a fingerprint, so that it can be compared.
+"""
+
+import importlib.util
+import platform
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+
+from tl_arrayapi.backends.base import Backend
+
+__all__ = ["Settings", "fingerprint", "one_thread", "own_scheduler"]
+
+
+class _Shared:
+    """Hold a setting of the whole process for as long as anyone in it asks; the last to leave restores it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stack = ExitStack()
+        self._holders = 0
+
+    @contextmanager
+    def held(self, setting: AbstractContextManager[Any]) -> Iterator[None]:
+        with self._lock:
+            self._stack.enter_context(setting)
+            self._holders += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holders -= 1
+                if not self._holders:
+                    self._stack.close()
+
+
+# What these hold belongs to the process, not to a thread: tasks that run side by side must not restore it under one
+# another.
+_BLAS_THREADS = _Shared()
+_DASK_SCHEDULER = _Shared()
+
+
+def _controller() -> Any:
+    if importlib.util.find_spec("threadpoolctl") is None:
+        return None
+    import threadpoolctl
+
+    return threadpoolctl.ThreadpoolController()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Hold BLAS and OpenMP to one thread, where threadpoolctl is installed; without it they stay as they are.
+
+    >>> with one_thread():
+    ...     (numpy.ones((3, 3)) @ numpy.ones(3)).tolist()
+    [3.0, 3.0, 3.0]
+    """
+    controller = _controller()
+    if controller is None:
+        yield
+        return
+    # OpenMP's number belongs to the thread that sets it, BLAS's to the process.
+    blas, openmp = controller.select(user_api="blas"), controller.select(user_api="openmp")
+    with _BLAS_THREADS.held(blas.limit(limits=1)), openmp.limit(limits=1):
+        yield
+
+
+@contextmanager
+def own_scheduler() -> Iterator[None]:
+    """Compute Dask collections in this thread: within a task they would otherwise become tasks of the same cluster.
+
+    >>> import dask
+    >>> with own_scheduler():
+    ...     dask.config.get("scheduler")
+    'synchronous'
+    """
+    import dask
+
+    with _DASK_SCHEDULER.held(dask.config.set(scheduler="synchronous")):
+        yield
+
+
+# ---- settings of libraries that change values, and that a fresh process does not have
+@dataclass(frozen=True)
+class _Setting:
+    module: str
+    read: Callable[[Any], Any]
+    write: Callable[[Any, Any], Any]
+
+
+_SETTINGS = {
+    "JAX's 64-bit types": _Setting(
+        "jax",
+        lambda jax: bool(jax.config.jax_enable_x64),
+        lambda jax, value: jax.config.update("jax_enable_x64", value),
+    ),
+    "JAX's precision of products": _Setting(
+        "jax",
+        lambda jax: jax.config.jax_default_matmul_precision,
+        lambda jax, value: jax.config.update("jax_default_matmul_precision", value),
+    ),
+    "PyTorch's default dtype": _Setting(
+        "torch",
+        lambda torch: str(torch.get_default_dtype()).removeprefix("torch."),
+        lambda torch, value: torch.set_default_dtype(getattr(torch, value)),
+    ),
+    "PyTorch's precision of products": _Setting(
+        "torch",
+        lambda torch: torch.get_float32_matmul_precision(),
+        lambda torch, value: torch.set_float32_matmul_precision(value),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Carry the settings of the libraries loaded here to another process.
+
+    >>> Settings.here().apply()
+    """
+
+    values: tuple[tuple[str, Any], ...]
+
+    @classmethod
+    def here(cls) -> "Settings":
+        """Read the settings of this process."""
+        loaded = {name: setting for name, setting in _SETTINGS.items() if setting.module in sys.modules}
+        return cls(tuple((name, setting.read(sys.modules[setting.module])) for name, setting in loaded.items()))
+
+    def apply(self) -> None:
+        """Make the settings of this process these; what is so already is not touched."""
+        for name, value in self.values:
+            setting = _SETTINGS[name]
+            module = importlib.import_module(setting.module)
+            if setting.read(module) != value:
+                setting.write(module, value)
+
+
+def fingerprint(backend: Backend) -> str:
+    """Describe what may change the bits of a loss on ``backend`` between two processes: versions, processor, BLAS.
+
+    >>> from tl_arrayapi import backends
+    >>> "numpy" in fingerprint(backends.get(None))
+    True
+    """
+    parts = [
+        f"Python {platform.python_version()}",
+        f"{platform.system()} {platform.machine()}",
+        f"numpy {numpy.__version__}",
+        f"{backend.namespace.__name__} {backend.version()}",
+        # Some libraries switch the processor to flush what is this small.
+        f"subnormals {'kept' if 2.0**-1060 * 2.0**-10 else 'flushed'}",
+    ]
+    controller = _controller()
+    libraries = controller.select(user_api="blas").info() if controller is not None else []
+    blas = {f"{x['internal_api']} {x['version']} for {x.get('architecture', 'any')}" for x in libraries}
+    return ", ".join([*parts, *sorted(blas)])

@@ -1,0 +1,82 @@
+"""How work is cut and put together again: chunks of fixed bounds, and a tree of fixed shape.
+
+Both depend on the number of samples alone, never on who does the work or when. Nothing here knows what a chunk holds.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+__all__ = ["Tree", "chunk_size", "fold", "spans"]
+
+T = TypeVar("T")
+
+_ENOUGH_CHUNKS = 256
+_LARGEST_CHUNK = 4096
+
+
+class Tree(Generic[T]):
+    """Merge a sequence of values pairwise, in a tree whose shape depends on their number alone.
+
+    It is a binary counter: two neighbours that stand for equally many values are merged at once, so that n values need
+    room for log2(n). Cutting the sequence into runs of 2^k, and merging what the runs give, is the same tree.
+
+    >>> tree = Tree(lambda left, right: f"({left}{right})")
+    >>> for letter in "abcdefg":
+    ...     tree.push(letter)
+    >>> tree.result()
+    '(((ab)(cd))((ef)g))'
+    """
+
+    def __init__(self, merge: Callable[[T, T], T]) -> None:
+        self._merge = merge
+        self._stack: list[tuple[int, T]] = []
+
+    def push(self, value: T) -> None:
+        """Append one value."""
+        height = 0
+        while self._stack and self._stack[-1][0] == height:
+            value = self._merge(self._stack.pop()[1], value)
+            height += 1
+        self._stack.append((height, value))
+
+    def result(self) -> T:
+        """Return all values merged, of which there must be one at least; the tree is empty after that."""
+        _, value = self._stack.pop()
+        while self._stack:
+            value = self._merge(self._stack.pop()[1], value)
+        return value
+
+
+def fold(merge: Callable[[T, T], T], values: Iterable[T]) -> T:
+    """Return ``values``, one at least, merged in a `Tree`.
+
+    >>> fold(max, [3, 1, 2])
+    3
+    """
+    tree = Tree(merge)
+    for value in values:
+        tree.push(value)
+    return tree.result()
+
+
+def chunk_size(count: int, micro_batch: int) -> int:
+    """Return how many of ``count`` samples make a task: ``micro_batch``, doubled while there are too many tasks.
+
+    A task costs the scheduler a millisecond or two, so that a large job wants larger tasks.
+
+    >>> chunk_size(1_000, 64), chunk_size(100_000, 64), chunk_size(10**9, 64)
+    (64, 512, 4096)
+    """
+    size = micro_batch
+    while size * _ENOUGH_CHUNKS < count and size * 2 <= _LARGEST_CHUNK:
+        size *= 2
+    return size
+
+
+def spans(count: int, size: int) -> list[tuple[int, int]]:
+    """Return the bounds of runs of ``size`` among ``count`` places, the last one shorter.
+
+    >>> spans(5, 2)
+    [(0, 2), (2, 4), (4, 5)]
+    """
+    return [(start, min(start + size, count)) for start in range(0, count, size)]
