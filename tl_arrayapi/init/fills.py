@@ -11,7 +11,7 @@ from typing import Any
 from tl_arrayapi.errors import ArgumentError, BackendError, PlanError
 from tl_arrayapi.init.fans import as_shape, element_count
 from tl_arrayapi.init.formats import float_format
-from tl_arrayapi.init.recipes import Constant, Drawn, Payload, Recipe
+from tl_arrayapi.init.recipes import Drawn, Payload, Recipe
 from tl_arrayapi.init.schemes import FloatInit, as_scheme
 from tl_arrayapi.init.splitmix64 import Form, draws_form
 
@@ -140,7 +140,7 @@ def _given(recipe: Recipe, dims: tuple[int, ...], xp: Any, dtype: str, device: A
     keywords = {"dtype": getattr(xp, dtype)} | ({} if device is None else {"device": device})
     if isinstance(recipe, Payload):
         return xp.reshape(xp.asarray(list(recipe.values), **keywords), dims)
-    return (xp.ones if recipe == Constant(1.0) else xp.zeros)(dims, **keywords)
+    return (xp.ones if recipe.at(0) else xp.zeros)(dims, **keywords)
 
 
 def _recipe(scheme: FloatInit, dtype: str) -> Recipe:

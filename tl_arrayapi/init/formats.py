@@ -13,7 +13,7 @@ from tl_arrayapi.errors import DTypeError
 __all__ = ["FORMATS", "FloatFormat", "float_format"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FloatFormat:
     """One binary floating format.
 

@@ -1,12 +1,12 @@
 """A plan: exactly one initialiser for each parameter of a module, in order.
 
 A plan describes and never holds arrays: it is filled on the library, dtype and device asked for, given to a module all
-at once or not at all, written to a file, and named by a digest of the values it makes.
+at once or not at all, written to a file, and named by a digest of the values it makes. What only files and digests need
+is imported when one is asked for: importing the package shall take no time.
 """
 
 import dataclasses
 import functools
-import hashlib
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
@@ -15,7 +15,6 @@ from typing import Any, SupportsIndex
 from tl_arrayapi.errors import PlanError, ShapeError
 from tl_arrayapi.init.fans import as_shape
 from tl_arrayapi.init.fills import check_fill, materialize
-from tl_arrayapi.init.plan_json import read_plan, write_plan
 from tl_arrayapi.init.schemes import FloatInit, as_scheme, zeros
 from tl_arrayapi.init.splitmix64 import as_seed
 
@@ -112,11 +111,15 @@ class Plan:
 
     def to_json(self, path: str | PathLike[str]) -> None:
         """Write the plan to a file, which is replaced at once or left as it was; floats and seeds are kept exactly."""
+        from tl_arrayapi.init.plan_json import write_plan
+
         write_plan(path, zip(self.names, self.shapes, self.inits, strict=True))
 
     @classmethod
     def from_json(cls, path: str | PathLike[str]) -> "Plan":
         """Read a plan that `to_json` wrote; raise PlanError, naming the place, for anything that is not one."""
+        from tl_arrayapi.init.plan_json import read_plan
+
         return read_plan(path, cls)
 
     def digest(self, xp: Any = None, dtype: Any = "float32") -> str:
@@ -126,6 +129,8 @@ class Plan:
         its length in bytes and its UTF-8 bytes; a shape is its rank and its dimensions; values are their length in
         bytes and the elements in row-major order. Every length and dimension is 8 bytes; all numbers are little-endian.
         """
+        import hashlib
+
         from tl_arrayapi import backends
 
         backend = backends.get(xp)
@@ -192,6 +197,8 @@ def _difference(given: tuple[tuple[int, ...], ...], wanted: tuple[tuple[int, ...
 
 
 def _derived_seed(seed: int, position: int, name: str) -> int:
+    import hashlib
+
     data = struct.pack("<QQ", seed, position) + name.encode()
     return int.from_bytes(hashlib.sha256(data).digest()[:8], "little")
 

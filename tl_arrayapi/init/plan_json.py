@@ -10,7 +10,6 @@ import difflib
 import inspect
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -79,7 +78,7 @@ def read_plan(path: str | os.PathLike[str], make: Callable[[list[_Shape], list[F
 def _replace(path: Path, data: bytes) -> None:
     if path.exists() and not path.is_file():
         raise PlanError(f"{path} is not a file: a plan is written to a new file, or over an old one")
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
     try:
         with open(beside, "xb") as file:
             file.write(data)

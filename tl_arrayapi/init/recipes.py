@@ -6,7 +6,6 @@ exact but the last, or rounds the same whether or not a compiler fuses a product
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tl_arrayapi.errors import PlanError
@@ -24,22 +23,22 @@ class Recipe(ABC):
         """Return the value at a flat index."""
 
 
-@dataclass(frozen=True)
 class Constant(Recipe):
     """The same value everywhere."""
 
-    value: float
+    def __init__(self, value: float) -> None:
+        self.value = value
 
     def at(self, index: int) -> float:
         """Return the value."""
         return self.value
 
 
-@dataclass(frozen=True)
 class Payload(Recipe):
     """Values given one by one, each of the format already."""
 
-    values: tuple[float, ...]
+    def __init__(self, values: tuple[float, ...]) -> None:
+        self.values = values
 
     def at(self, index: int) -> float:
         """Return the value given for this index."""
@@ -65,23 +64,19 @@ class Drawn(Recipe):
         return form.draws(stream_key(self.seed) + start, offsets)
 
 
-@dataclass(frozen=True)
 class Symmetric(Drawn):
     """bound * (2u - 1), where 2u - 1 is exact: one rounding, so the bits are the same everywhere."""
 
-    bound: float
-    seed: int
-    format: FloatFormat
-
-    @property
-    def factors(self) -> tuple[float, ...]:
-        """What to multiply an integer of [-half, half) with: one number, where that rounds no more than once."""
-        half = 2.0 ** (self.format.bits - 1)
-        scale = self.bound / half
-        return (scale,) if scale >= FORMATS[self.format.compute].smallest_normal else (1.0 / half, self.bound)
+    def __init__(self, bound: float, seed: int, form: FloatFormat) -> None:
+        self.bound, self.seed, self.format = bound, seed, form
+        self.half = 2.0 ** (form.bits - 1)
+        scale = bound / self.half
+        # What an integer of [-half, half) is multiplied with: one number, where that rounds no more than once.
+        fits = scale >= FORMATS[form.compute].smallest_normal
+        self.factors = (scale,) if fits else (1.0 / self.half, bound)
 
     def _values(self, numbers: Any) -> Any:
-        numbers -= 2.0 ** (self.format.bits - 1)
+        numbers -= self.half
         for factor in self.factors:
             numbers *= factor
         return numbers
@@ -96,7 +91,6 @@ class Symmetric(Drawn):
         return self._values(form.numbers(draws, self.format.bits, getattr(form.xp, dtype)))
 
 
-@dataclass(frozen=True)
 class Range(Drawn):
     """lo + u (hi - lo), where what would round to hi becomes the next value below.
 
@@ -104,55 +98,48 @@ class Range(Drawn):
     extending the available precision" (1971). Then only sums round, and fusing a product into one changes nothing.
     """
 
-    lo: float
-    hi: float
-    seed: int
-    format: FloatFormat
-
-    @property
-    def pieces(self) -> tuple[float, float]:
-        """The width hi - lo in the format's precision, as an upper and a lower part of half as many bits."""
-        width = self.hi - self.lo
-        width = _leading(width, self.format.precision, round)
-        upper = _leading(width, FORMATS[self.format.compute].precision // 2, math.floor)
-        return upper, width - upper
+    def __init__(self, lo: float, hi: float, seed: int, form: FloatFormat) -> None:
+        self.lo, self.hi, self.seed, self.format = lo, hi, seed, form
+        self.last = form.below(hi)
+        # The width in the format's precision, as an upper and a lower part of half as many bits.
+        width = _leading(hi - lo, form.precision, round)
+        self.head = _leading(width, FORMATS[form.compute].precision // 2, math.floor)
+        self.tail = width - self.head
 
     def _values(self, upper: Any, lower: Any) -> Any:
         """Combine the halves of u, as floating integers; the smallest terms come first."""
         upper *= 2.0 ** (self.format.bits // 2 - self.format.bits)
         lower *= 2.0**-self.format.bits
-        head, tail = self.pieces
-        values = lower * head
-        if tail:
-            values = lower * tail + (values + upper * tail)
-        return values + upper * head + self.lo
+        values = lower * self.head
+        if self.tail:
+            values = lower * self.tail + (values + upper * self.tail)
+        return values + upper * self.head + self.lo
 
     def at(self, index: int) -> float:
         """Return the value at a flat index."""
         bits = self.format.bits
         number = draw(self.seed, index) >> (32 - bits)
         values = self._values(float(number >> bits // 2), float(number % 2 ** (bits // 2)))
-        return min(float(values), self.format.below(self.hi))
+        return min(float(values), self.last)
 
     def block(self, form: Form, start: int, offsets: Any, dtype: str) -> Any:
         """Return the values of a block."""
         xp, kind = form.xp, getattr(form.xp, dtype)
         halves = form.halves(self._draws(form, start, offsets), self.format.bits)
         values = self._values(*(xp.astype(half, kind) for half in halves))
-        return xp.minimum(values, xp.asarray(self.format.below(self.hi), dtype=kind, **form.keywords))
+        return xp.minimum(values, xp.asarray(self.last, dtype=kind, **form.keywords))
 
 
-@dataclass(frozen=True)
 class Gaussian(Drawn):
     """mean + std z, with z from two draws by the method of Box and Muller (1958): u1 is in (0, 1), u2 in [0, 1).
 
     Libraries round log, sqrt and cos differently, so the last bits may differ between them.
     """
 
-    mean: float
-    std: float
-    seed: int
     per_element: ClassVar[int] = 2
+
+    def __init__(self, mean: float, std: float, seed: int) -> None:
+        self.mean, self.std, self.seed = mean, std, seed
 
     def at(self, index: int) -> float:
         """Return the value at a flat index."""

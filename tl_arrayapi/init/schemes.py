@@ -346,7 +346,7 @@ def value_at(scheme: FloatInit, index: SupportsIndex) -> float:
     Raise ArgumentError for a negative index.
 
     >>> value_at(kaiming_uniform(3), 1)
-    0.521694617439969
+    0.5216946174399691
     """
     return as_scheme(scheme).recipe(_FLOAT64).at(as_index(index))
 
