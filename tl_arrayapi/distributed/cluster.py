@@ -22,8 +22,9 @@ from tl_arrayapi.module import ScalarModule
 
 __all__ = ["OnCluster", "connected"]
 
-# A power of two, so that the trees of the rounds are branches of the one tree.
+# Powers of two, so that rounds, and what one task merges, are whole branches of the one tree.
 _ROUND = 32
+_BRANCHES = 8
 _ROUNDS_UNDER_WAY = 2
 _ATTEMPTS = 4
 
@@ -42,6 +43,10 @@ def _work(chunk: Chunk, replica: Replica, job: Job[P]) -> _Found[P]:
     module = replica.module
     with one_thread(), own_scheduler() if module.backend.lazy else nullcontext():
         return _Found(job(module, chunk), {replica.fingerprint: get_worker().address})
+
+
+def _merged(found: Sequence[_Found[P]]) -> _Found[P]:
+    return fold(_merge, found)
 
 
 def _merge(left: _Found[P], right: _Found[P]) -> _Found[P]:
@@ -122,12 +127,10 @@ class _Run(Generic[P]):
             data = client.scatter(chunks, hash=False)
             tasks = client.map(_work, data, key=name, replica=self._sent, job=self._job, pure=False)
             merges: list[Any] = []
-
-            def merge(left: Any, right: Any) -> Any:
-                merges.append(client.submit(_merge, left, right, key=f"{name}-merge-{right.key}", pure=False))
-                return merges[-1]
-
-            fold(merge, tasks)
+            level = tasks
+            while len(level) > 1:
+                level = [client.submit(_merged, level[i:j], pure=False) for i, j in spans(len(level), _BRANCHES)]
+                merges += level
         return _Round(span, chunks, data, tasks, merges)
 
     def _finish(self, under_way: deque[_Round]) -> _Found[P]:

@@ -6,6 +6,7 @@ that asks. Here a block of work is held to one thread, wherever it runs, the ask
 cannot be made equal is described by a fingerprint, so that it can be compared.
 """
 
+import functools
 import importlib.util
 import platform
 import sys
@@ -51,6 +52,12 @@ _DASK_SCHEDULER = _Shared()
 
 
 def _controller() -> Any:
+    return _controller_of(len(sys.modules))
+
+
+# Looking for the loaded libraries takes a millisecond; they change when a module is imported.
+@functools.lru_cache(maxsize=1)
+def _controller_of(modules: int) -> Any:
     if importlib.util.find_spec("threadpoolctl") is None:
         return None
     import threadpoolctl
