@@ -25,6 +25,8 @@ MAKERS = {
     "decayed": lambda: optim.chain(optim.add_decayed_weights(0.1), optim.momentum(0.01)),
 }
 SHAPES = [(3, 4), (4,), (), (0, 2), (2, 3, 2), (5, 2)]
+# Enough where a library compiles, or builds a graph, for each.
+FEW = [(3, 2), (), (0, 2)]
 
 every = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 
@@ -141,24 +143,24 @@ def test_muon_moves_a_matrix_along_an_orthogonal_direction():
 
 # ---------------------------------------------------------------- every library
 @every
-def test_three_steps_agree_with_numpy(xp, make):
+def test_two_steps_agree_with_numpy(xp, make):
     optimizer = make()
-    params, expected = [xp.asarray(p) for p in host_values()], host_values()
+    params, expected = [xp.asarray(p) for p in host_values(FEW)], host_values(FEW)
     state, expected_state = optimizer.init(params), optimizer.init(expected)
-    for step in range(3):
-        params, state = optimizer.step(state, params, [xp.asarray(g) for g in gradients(step)])
-        expected, expected_state = optimizer.step(expected_state, expected, gradients(step))
+    for step in range(2):
+        params, state = optimizer.step(state, params, [xp.asarray(g) for g in gradients(step, FEW)])
+        expected, expected_state = optimizer.step(expected_state, expected, gradients(step, FEW))
     for got, want in zip(params, expected, strict=True):
         # Muon's iteration is not a contraction: it enlarges the differences of matrix products between libraries.
         np.testing.assert_allclose(xp.to_numpy(got), want, rtol=200 * xp.tolerance, atol=200 * xp.tolerance)
 
 
 @every
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_parameters_and_state_keep_shape_dtype_and_kind(xp, make, dtype):
-    optimizer, params = make(), [xp.asarray(p, dtype) for p in host_values()]
+    optimizer, params = make(), [xp.asarray(p, dtype) for p in host_values(FEW)]
     state = optimizer.init(params)
-    new, after = optimizer.step(state, params, [xp.asarray(g / 1e3, dtype) for g in gradients(0)])
+    new, after = optimizer.step(state, params, [xp.asarray(g / 1e3, dtype) for g in gradients(0, FEW)])
     assert isinstance(new, list)
     for x, y in zip(params, new, strict=True):
         assert (y.shape, y.dtype, type(y)) == (x.shape, x.dtype, type(x))
@@ -170,7 +172,7 @@ def test_parameters_and_state_keep_shape_dtype_and_kind(xp, make, dtype):
 
 @every
 def test_a_step_writes_to_nothing_it_was_given(xp, make):
-    optimizer, values, grads = make(), host_values(), gradients(0)
+    optimizer, values, grads = make(), host_values(FEW), gradients(0, FEW)
     params, slopes = [xp.asarray(p) for p in values], [xp.asarray(g) for g in grads]
     _, state = optimizer.step(optimizer.init(params), params, slopes)
     held = [xp.to_numpy(leaf).copy() for leaf in leaves(state)]

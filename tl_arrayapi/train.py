@@ -226,8 +226,9 @@ def run(
     log_every: int = 1,
     log: Callable[[str], Any] | None = print,
 ) -> History:
-    """Call ``step`` on ``samples[i mod len]`` for i below ``steps``, and return the losses that it returned where i is a
-    multiple of ``log_every``; these are also logged, as ``step i: loss=v``.
+    """Call ``step`` on ``samples[i mod len]`` for i below ``steps``, and return its losses of each ``log_every``th step.
+
+    These are logged, too, as ``step i: loss=v``.
 
     No loss is read in between, so that a lazy or remote library is not made to wait. Raises StructureError for no
     samples, even for no steps, and ArgumentError for negative steps or ``log_every`` below 1.

@@ -94,7 +94,7 @@ def _betas(betas: Sequence[float]) -> tuple[float, float]:
 class _Sgd(Rule):
     def update(self, xp: Any, scalars: tuple[float, ...], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
         (lr,) = scalars
-        return (x - lr * g,)
+        return (_moved(x, -lr * g),)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class _Momentum(Rule):
         (lr,), (v,) = scalars, slots
         v = v * self.momentum
         v += g
-        return x - lr * v, v
+        return _moved(x, -lr * v), v
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,9 @@ class _Adagrad(Rule):
     def update(self, xp: Any, scalars: tuple[float, ...], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
         (lr,), (s,) = scalars, slots
         s = s + g * g
-        root = xp.sqrt(s)
-        root += max(self.eps, _smallest_root(xp, x.dtype))
-        move = g / root
-        move *= lr
-        return x - move, s
+        move = _over_root(xp, g, s, max(self.eps, _smallest_root(xp, x.dtype)))
+        move *= -lr
+        return _moved(x, move), s
 
 
 @dataclass(frozen=True)
@@ -133,11 +131,9 @@ class _Rmsprop(Rule):
     def update(self, xp: Any, scalars: tuple[float, ...], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
         (lr,), (s,) = scalars, slots
         s = _decay(s, self.alpha, g)
-        root = xp.sqrt(s)
-        root += max(self.eps, _smallest_root(xp, x.dtype))
-        move = g / root
-        move *= lr
-        return x - move, s
+        move = _over_root(xp, g, s, max(self.eps, _smallest_root(xp, x.dtype)))
+        move *= -lr
+        return _moved(x, move), s
 
 
 @dataclass(frozen=True)
@@ -157,11 +153,10 @@ class _Adam(Rule):
         (rate, eps, keep), (m, v), (first, second) = scalars, slots, self.betas
         m = _lerp(m, g, 1 - first)
         v = _decay(v, second, g)
-        root = xp.sqrt(v)
-        root += max(eps, _smallest_root(xp, x.dtype))
-        move = m / root
-        move *= rate
-        return (x * keep if self.weight_decay else x) - move, m, v
+        least = _smallest_root(xp, x.dtype)
+        move = _over_root(xp, m, v, eps if self.eps > least else least)
+        move *= -rate
+        return _moved(x * keep if self.weight_decay else x, move), m, v
 
 
 @dataclass(frozen=True)
@@ -177,7 +172,7 @@ class _Adadelta(Rule):
         move = xp.sqrt(d + eps)
         move /= xp.sqrt(s + eps)
         move *= g
-        return x - lr * move, s, _decay(d, self.rho, move)
+        return _moved(x, -lr * move), s, _decay(d, self.rho, move)
 
 
 @dataclass(frozen=True)
@@ -186,11 +181,28 @@ class _Lion(Rule):
     weight_decay: float
     slots: ClassVar[tuple[str, ...]] = ("m",)
 
+    def scalars(self, step: int) -> tuple[float, ...]:
+        lr = self.rate(step)
+        return lr, 1 - lr * self.weight_decay
+
     def update(self, xp: Any, scalars: tuple[float, ...], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
-        (lr,), (m,), (first, second) = scalars, slots, self.betas
+        (lr, keep), (m,), (first, second) = scalars, slots, self.betas
         move = xp.sign(_lerp(m, g, 1 - first))
-        move *= lr
-        return (x * (1 - lr * self.weight_decay) if self.weight_decay else x) - move, _lerp(m, g, 1 - second)
+        move *= -lr
+        return _moved(x * keep if self.weight_decay else x, move), _lerp(m, g, 1 - second)
+
+
+def _moved(x: Any, move: Any) -> Any:
+    """Return ``x + move``, in the place of ``move``, which is spent."""
+    move += x
+    return move
+
+
+def _over_root(xp: Any, top: Any, square: Any, eps: Any) -> Any:
+    """Return ``top / (sqrt(square) + eps)``."""
+    root = xp.sqrt(square)
+    root += eps
+    return top / root
 
 
 def _lerp(old: Any, new: Any, weight: float) -> Any:
