@@ -95,12 +95,26 @@ def test_a_file_is_flushed_to_the_disk_before_it_takes_the_old_one_s_place(path,
     assert [p.name for p in path.parent.iterdir()] == ["plan.json"]
 
 
+def test_a_link_stays_one_and_its_file_keeps_its_mode(tmp_path):
+    file, link = tmp_path / "file.json", tmp_path / "link.json"
+    file.write_text("old")
+    file.chmod(0o640)
+    link.symlink_to(file)
+    plan = init.Plan([(2,)], [init.ones()])
+    plan.to_json(link)
+    assert link.is_symlink()
+    assert init.Plan.from_json(file) == plan
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_folder_or_a_missing_folder_is_no_place_for_a_plan(tmp_path):
     plan = init.Plan([(2,)], [init.ones()])
-    for path in (tmp_path, tmp_path / "missing" / "plan.json"):
+    dangling = tmp_path / "dangling"
+    dangling.symlink_to(tmp_path / "nowhere")
+    for path in (tmp_path, tmp_path / "missing" / "plan.json", dangling):
         with pytest.raises(PlanError, match=r"plan"):
             plan.to_json(path)
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [dangling]
 
 
 # ---------------------------------------------------------------- reading what is no plan

@@ -10,6 +10,7 @@ import difflib
 import inspect
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -76,14 +77,18 @@ def read_plan(path: str | os.PathLike[str], make: Callable[[list[_Shape], list[F
 
 # ---------------------------------------------------------------- files
 def _replace(path: Path, data: bytes) -> None:
-    if path.exists() and not path.is_file():
+    if os.path.lexists(path) and not path.is_file():
         raise PlanError(f"{path} is not a file: a plan is written to a new file, or over an old one")
+    # A link stays one: the file that it leads to is replaced.
+    path = path.resolve()
     beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
     try:
         with open(beside, "xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, beside)
         os.replace(beside, path)
     except OSError as error:
         raise PlanError(f"the plan could not be written to {path}, which is as it was: {error}") from error
