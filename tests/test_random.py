@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tl_arrayapi as tl
@@ -31,6 +31,7 @@ def draws(word, count, start=0):
 
 
 # ---------------------------------------------------------------- keys
+@settings(deadline=None)
 @given(st.integers(0, LOW64), st.integers(0, LOW64))
 def test_a_key_holds_the_mixed_seed_and_step(seed, step):
     assert word_of(key(seed, step)) == mix((mix(seed) + step) & LOW64)

@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tl_arrayapi import optim, schedules
@@ -72,6 +72,7 @@ def test_a_schedule_that_ends_stays_where_it_ended(schedule, end):
 
 
 @each
+@settings(deadline=None)
 @given(step=st.integers(0, 10**9))
 def test_every_rate_is_a_python_float_that_an_optimizer_takes(schedule, step):
     rate = schedule(step)

@@ -92,7 +92,7 @@ def test_a_file_may_hold_no_tensor(path):
     assert load(path) == ({}, {"step": "0"})
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.dictionaries(
         st.from_regex(r"[a-z]{1,5}(/[a-z0-9]{1,3})?", fullmatch=True),
@@ -661,6 +661,7 @@ def equal(x, y):
     return x.hex() == y.hex() if isinstance(x, float) else x == y
 
 
+@settings(deadline=None)
 @given(STATES)
 def test_any_state_comes_back_exactly(state):
     tensors, text = pack_state(state)
@@ -741,6 +742,7 @@ def test_a_text_that_pack_state_did_not_write_is_refused(text):
         unpack_state({"0": np.zeros(2)}, text)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_fuzz_a_changed_text_is_read_or_refused(data):
     tensors, text = pack_state({"step": 3, "m": [np.zeros(2), (1.5, None)], "s": "x"})

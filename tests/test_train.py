@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tl_arrayapi.errors import ArgumentError, NamespaceError, PlanError, ShapeError, StructureError
@@ -85,6 +85,7 @@ def test_a_stack_of_unknown_length_is_refused_and_names_the_way_out():
 
 
 # ---------------------------------------------------------------- the order
+@settings(deadline=None)
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.integers(0, 60))
 def test_the_order_sorts_the_indices_by_mixed_numbers(seed, epoch, length):
     low = 2**64 - 1
@@ -130,6 +131,7 @@ def test_tuples_and_stacks_give_the_same_batches(xp):
             np.testing.assert_array_equal(xp.to_numpy(x), xp.to_numpy(y))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 30), st.integers(1, 40), st.integers(0, 2**64 - 1), st.integers(0, 1000))
 def test_an_epoch_holds_each_sample_once(length, size, seed, epoch):
     batches = [batch for (batch,) in minibatches(stack_samples(np.arange(length)), size, seed, epoch)]

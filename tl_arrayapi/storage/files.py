@@ -6,8 +6,6 @@ A file is written beside its place, flushed to the disk, read back, compared, an
 import contextlib
 import hashlib
 import os
-import secrets
-import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
@@ -175,7 +173,7 @@ def _write_whole(where: str, parts: Sequence[Any]) -> None:
     where = os.path.realpath(where)
     folder = os.path.dirname(where)
     # Beside its place, for a rename is whole only within one file system.
-    temporary = os.path.join(folder, f".tl_arrayapi-{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(folder, f".tl_arrayapi-{os.urandom(8).hex()}.tmp")
     try:
         digest = hashlib.sha256()
         with open(temporary, "xb") as file:
@@ -187,7 +185,7 @@ def _write_whole(where: str, parts: Sequence[Any]) -> None:
         if _file_digest(temporary) != digest.digest():
             raise CheckpointError("what was read back is not what was written: the disk may be failing")
         if os.path.exists(where):
-            shutil.copymode(where, temporary)
+            os.chmod(temporary, stat.S_IMODE(os.stat(where).st_mode))
         os.replace(temporary, where)
     finally:
         with contextlib.suppress(FileNotFoundError):
