@@ -1,0 +1,1 @@
+"""The tests of tl_arrayapi: a mirror of the package."""

@@ -1,0 +1,62 @@
+"""The `xp` fixture, the options that choose tests, and the tests-per-library counts.
+
+A test that takes `xp` runs once over each library variant of `tests.libraries`. `xp` has `.name`, `.namespace` (the
+real one), `.device` (None, or a device to pass on), `.asarray(values, dtype=None)`, `.to_numpy(x)`, `.has(dtype_name)`,
+`.real` (the widest real dtype's name), `.tolerance`, and any other attribute of the namespace.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.counts import Counts
+from tests.libraries import VARIANTS, Library, installed, load, mode
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("tl_arrayapi")
+    group.addoption("--slow", action="store_true", help="run the tests marked slow, too")
+    group.addoption("--require-libraries", default="", metavar="A,B", help="fail at once where one of them is missing")
+    group.addoption("--floor", type=Path, metavar="JSON", help="fail where a library passes fewer tests than in JSON")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes seconds; deselected unless --slow or -m names it")
+    config.addinivalue_line("markers", "gpu: needs an NVIDIA GPU and CuPy")
+    required = [name.strip() for name in config.getoption("--require-libraries").split(",") if name.strip()]
+    unknown = [name for name in required if name not in VARIANTS]
+    if unknown:
+        raise pytest.UsageError(f"--require-libraries: not known: {', '.join(unknown)}; known: {', '.join(VARIANTS)}")
+    missing = [name for name in required if not installed(VARIANTS[name].module)]
+    if missing:
+        extras = ",".join(sorted({extra for name in missing if (extra := VARIANTS[name].extra)}))
+        advice = f"pip install 'tl-arrayapi[{extras}]'"
+        raise pytest.UsageError(f"required libraries are missing: {', '.join(missing)}: {advice}")
+    config.pluginmanager.register(Counts(config), "tests-per-library")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slow") or "slow" in config.getoption("-m"):
+        return
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    config.hook.pytest_deselected(items=slow)
+    items[:] = [item for item in items if item not in set(slow)]
+
+
+# Module scope, because Hypothesis refuses function-scoped arguments; what must be per test is in `_library_mode`.
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=variant.marks) for name, variant in VARIANTS.items()])
+def xp(request: pytest.FixtureRequest) -> Library:
+    """Give one library variant."""
+    return load(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _library_mode(request: pytest.FixtureRequest) -> Iterator[None]:
+    callspec = getattr(request.node, "callspec", None)
+    name = callspec.params.get("xp") if callspec is not None else None
+    if name not in VARIANTS:
+        yield
+        return
+    with mode(name):
+        yield
