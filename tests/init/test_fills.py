@@ -102,6 +102,13 @@ def test_no_float16_value_rounds_up_to_hi():
     assert values.min() == 1.0
 
 
+def test_no_value_about_0_rounds_up_to_a_tiny_bound():
+    bound = float(np.finfo("float16").smallest_subnormal) * 100
+    values = host(init.uniform(-bound, bound, seed=4), (20_000,), "float16")
+    assert values.min() == -np.float16(bound)
+    assert values.max() == np.nextafter(np.float16(bound), np.float16(0))
+
+
 @each_dtype
 def test_uniform_values_are_uniform(dtype):
     values = host(init.uniform(-1, 3, seed=5), (100_000,), dtype).astype("float64")

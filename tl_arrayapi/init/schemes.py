@@ -392,10 +392,13 @@ def _fitted(scheme: FloatInit, value: float, form: FloatFormat) -> float:
     return rounded
 
 
-def _symmetric(scheme: FloatInit, bound: float, seed: int, form: FloatFormat) -> Symmetric:
+def _symmetric(scheme: FloatInit, bound: float, seed: int, form: FloatFormat) -> Recipe:
     rounded = _fitted(scheme, bound, form)
     if not rounded:
         raise PlanError(
             f"the bound {bound} of {scheme!r} rounds to 0 in {form.name}, and all values with it: take a wider dtype"
         )
+    if rounded < form.smallest_normal:
+        # So few values are left below the bound that a product may round to it.
+        return Range(-rounded, rounded, seed, form)
     return Symmetric(rounded, seed, form)
