@@ -22,12 +22,13 @@ _NUMBERS = (bool, int, float, complex)
 class Run:
     """One run of a function on a tape: what was watched, where, and what came out."""
 
-    __slots__ = ("inside", "make", "tape", "watched", "xp")
+    __slots__ = ("inside", "make", "taken", "tape", "watched", "xp")
 
     def __init__(self, make: Callable[[Any], Tape] = Tape) -> None:
         self.make = make
         self.tape: Tape
         self.watched: list[Array] = []
+        self.taken: set[Any] = set()  # the memory that callers hold: no result may share it
         self.inside = False
 
     def call(self, f: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any], argnums: tuple[int, ...], strict: bool, xp: Namespace | None = None) -> Any:
@@ -78,6 +79,7 @@ class Run:
             return self._lift(x, path)
         self.xp.ground.check_type(x, path)
         leaf = self.tape.watch(x)
+        self._take(x)
         self.watched.append(leaf)
         return leaf
 
@@ -89,30 +91,45 @@ class Run:
         if namespace_of_type(x) is None:
             return x
         self.xp.ground.check_type(x, path)
+        self._take(x)
         return self.tape.lift(x)
+
+    def _take(self, x: Any) -> None:
+        if type(x) is not Array:
+            self.taken.add(self.xp.backend.memory(x))
 
     # ---- results
     def below(self, out: Any) -> Any:
         """Return the value of an output one level below: a plain array where no outer transform runs."""
         while type(out) is Array and out.level is self.tape:
             out = out.value
-        return self.result(out, self.inside)
+        return self.result(out, self.inside, self.taken)
 
-    def result(self, value: Any, inside: bool) -> Any:
-        """Return ``value`` as the caller expects it: an Array ``inside`` another transform, a plain array elsewhere."""
+    def result(self, value: Any, inside: bool, taken: set[Any]) -> Any:
+        """Return ``value`` as the caller expects it: an Array ``inside`` another transform; elsewhere a plain array, in memory that is not ``taken``."""
         if inside:
             return value if type(value) is Array or not _is_array(value) else Array(value, self.xp.ground)
         while type(value) is Array and value.index is None:
             value = value.value
-        return self.xp.backend.result(value) if type(value) is not Array and _is_array(value) else value
+        if type(value) is Array or not _is_array(value):
+            return value
+        backend = self.xp.backend
+        value = backend.result(value)
+        memory = backend.memory(value)
+        if memory in taken:
+            value = backend.namespace.asarray(value, copy=True)
+            memory = backend.memory(value)
+        taken.add(memory)
+        return value
 
     def pull(self, out: Any, g: Any, release: bool, inside: bool) -> list[Any]:
         """Return the cotangents of all that was watched, zeros where the output does not depend on it."""
         index = out.index if type(out) is Array and out.level is self.tape else None
         found = self.tape.pull(index, g, release=release)
         zeros_like = self.xp.ground.library.zeros_like
+        taken = set(self.taken)
         return [
-            self.result(zeros_like(bottom(leaf)) if d is None else d, inside)
+            self.result(zeros_like(bottom(leaf)) if d is None else d, inside, taken)
             for leaf, d in zip(self.watched, found, strict=True)
         ]
 

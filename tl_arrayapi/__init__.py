@@ -1,0 +1,36 @@
+"""Gradients and training for any Array API library: NumPy, CuPy, Dask, PyTorch, JAX, and whatever has ``__array_namespace__``."""
+
+from tl_arrayapi import backends, errors, init, optim, random, schedules
+from tl_arrayapi.autograd import Array, array_namespace, grad, namespace, stop_gradient, value_and_grad, vjp
+from tl_arrayapi.autograd.explain import explain
+from tl_arrayapi.casts import cast_tensor, cast_tlist
+from tl_arrayapi.module import ScalarModule, ScalarModuleDef
+from tl_arrayapi.options import Options
+from tl_arrayapi.train import History, minibatches, stack_samples
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Array",
+    "History",
+    "Options",
+    "ScalarModule",
+    "ScalarModuleDef",
+    "array_namespace",
+    "backends",
+    "cast_tensor",
+    "cast_tlist",
+    "errors",
+    "explain",
+    "grad",
+    "init",
+    "minibatches",
+    "namespace",
+    "optim",
+    "random",
+    "schedules",
+    "stack_samples",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+]

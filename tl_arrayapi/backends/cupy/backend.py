@@ -1,0 +1,86 @@
+"""The CuPy backend."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+import cupy
+import numpy
+
+from tl_arrayapi.backends.base import Backend
+from tl_arrayapi.errors import DeviceError
+
+__all__ = ["CuPyBackend"]
+
+
+def _embed(x: Any, /, shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
+    out = cupy.zeros(shape, x.dtype)
+    out[key] = x
+    return out
+
+
+class CuPyBackend(Backend):
+    """Describe CuPy; a device is one GPU, ``"cuda:0"``."""
+
+    name = "cupy"
+
+    @property
+    def functions(self) -> Mapping[str, Callable[..., Any]]:
+        """The adjoint of a slice by assignment."""
+        return {"embed": _embed}
+
+    def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
+        """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``; the order of additions is the GPU's."""
+        with updates.device:
+            out = cupy.zeros(shape, updates.dtype)
+            cupy.add.at(out, (*(slice(None),) * axis, indices), updates)
+        return out
+
+    def result(self, array: Any) -> Any:
+        """Return ``array``, or a copy of it where it views another."""
+        array = cupy.asarray(array)
+        return array if array.base is None else array.copy()
+
+    def memory(self, array: Any) -> Hashable:
+        """Return the address of the first element."""
+        return int(array.data.ptr), array.nbytes
+
+    def devices(self) -> list[Any]:
+        """List the GPUs."""
+        return [cupy.cuda.Device(i) for i in range(cupy.cuda.runtime.getDeviceCount())]
+
+    def device(self, name: Any) -> Any:
+        """Turn "cuda", "cuda:1" or a number's text into a device."""
+        if name is None or not isinstance(name, str):
+            return name
+        place = name.removeprefix("cuda").removeprefix(":") or "0"
+        if not place.isdecimal() or int(place) >= cupy.cuda.runtime.getDeviceCount():
+            count = cupy.cuda.runtime.getDeviceCount()
+            raise DeviceError(f"cupy has no device {name!r} here: it has {', '.join(f'cuda:{i}' for i in range(count)) or 'none'}")
+        return cupy.cuda.Device(int(place))
+
+    def fill(self, scheme: Any, shape: tuple[int, ...], dtype: str, device: Any, chunks: Any = None) -> Any:
+        """Fill on ``device``, which CuPy takes from the context and not from an argument."""
+        with cupy.cuda.Device() if device is None else device:
+            return super().fill(scheme, shape, dtype, None, chunks)
+
+    def dtype(self, name: str) -> Any:
+        """Return CuPy's dtype object of that name, which is NumPy's."""
+        return numpy.dtype(super().dtype(name))
+
+    def dtype_name(self, dtype: Any) -> str:
+        """Return the dtype's name."""
+        return str(numpy.dtype(dtype).name)
+
+    def to_host(self, array: Any) -> numpy.ndarray[Any, Any]:
+        """Copy to the host."""
+        return numpy.asarray(cupy.asnumpy(array))
+
+    def from_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:
+        """Copy to ``device``."""
+        with cupy.cuda.Device() if device is None else device:
+            return cupy.array(array, dtype=None if dtype is None else self.dtype(dtype), order="C")
+
+    def wait(self, arrays: Sequence[Any]) -> None:
+        """Synchronise the devices that ``arrays`` are on."""
+        for device in {int(x.device.id): x.device for x in arrays}.values():
+            device.synchronize()

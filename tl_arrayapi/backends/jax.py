@@ -1,0 +1,85 @@
+"""The JAX backend."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy
+import numpy
+
+from tl_arrayapi.backends.base import Backend
+from tl_arrayapi.errors import DeviceError, DTypeError
+
+__all__ = ["JaxBackend"]
+
+
+def _embed(x: Any, /, shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
+    return jax.numpy.zeros(shape, x.dtype).at[key].set(x)
+
+
+class JaxBackend(Backend):
+    """Describe JAX; a device is one of ``jax.devices()``, or its platform and number, ``"cpu:0"``."""
+
+    name = "jax"
+    # Under jax.jit and its relatives even a constant is traced.
+    keep_scalars = False
+
+    @property
+    def functions(self) -> Mapping[str, Callable[..., Any]]:
+        """The adjoint of a slice by functional assignment."""
+        return {"embed": _embed}
+
+    def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
+        """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``."""
+        return jax.numpy.zeros(shape, updates.dtype).at[(*(slice(None),) * axis, indices)].add(updates)
+
+    def result(self, array: Any) -> Any:
+        """Return ``array``: JAX's arrays are immutable."""
+        return array
+
+    def device_of(self, array: Any) -> Any:
+        """Return the device of ``array``; None for what is traced, or spread over several."""
+        if isinstance(array, jax.core.Tracer):
+            return None
+        devices = array.devices()
+        return next(iter(devices)) if len(devices) == 1 else None
+
+    def devices(self) -> list[Any]:
+        """List the devices of every platform."""
+        return list(jax.devices())
+
+    def device(self, name: Any) -> Any:
+        """Turn "cpu", "gpu:1" or a device's own text into a device."""
+        if name is None or not isinstance(name, str):
+            return name
+        platform, _, place = name.partition(":")
+        for device in self.devices():
+            if name == str(device) or (platform == device.platform and int(place or 0 if (place or "0").isdecimal() else -1) == device.id):
+                return device
+        raise DeviceError(f"jax has no device {name!r} here: it has {', '.join(f'{d.platform}:{d.id}' for d in self.devices())}")
+
+    def dtype(self, name: str) -> Any:
+        """Return the dtype object of that name; 64-bit ones exist only with JAX_ENABLE_X64."""
+        found = numpy.dtype(super().dtype(name))
+        if found.itemsize == (16 if found.kind == "c" else 8) and not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
+            raise DTypeError(f"jax has no {name} unless 64-bit numbers are switched on: set JAX_ENABLE_X64=1, or choose a smaller dtype")
+        return found
+
+    def dtype_name(self, dtype: Any) -> str:
+        """Return the dtype's name."""
+        return str(numpy.dtype(dtype).name)
+
+    def to_host(self, array: Any) -> numpy.ndarray[Any, Any]:
+        """Copy to the host."""
+        if self.dtype_name(array.dtype) == "bfloat16":
+            raise DTypeError("the host's library has no bfloat16: convert the array to float32 first")
+        return numpy.asarray(array)
+
+    def from_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:
+        """Copy ``array`` to ``device``."""
+        wanted = self.dtype(array.dtype.name if dtype is None else dtype)
+        return jax.device_put(jax.numpy.array(array, dtype=wanted), device)
+
+    def wait(self, arrays: Sequence[Any]) -> None:
+        """Block until all ``arrays`` are there."""
+        jax.block_until_ready(list(arrays))

@@ -1,0 +1,79 @@
+"""The NumPy backend."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy
+
+from tl_arrayapi.backends.base import Backend
+from tl_arrayapi.backends.numpy.functions import FUNCTIONS
+from tl_arrayapi.errors import DeviceError, DTypeError
+
+__all__ = ["NumPyBackend"]
+
+
+class NumPyBackend(Backend):
+    """Describe NumPy.
+
+    >>> import numpy, tl_arrayapi as tl
+    >>> tl.backends.get(numpy).scatter_add((3,), numpy.asarray([0, 0, -1]), numpy.asarray([1.0, 2.0, 4.0]), 0)
+    array([3., 0., 4.])
+    """
+
+    name = "numpy"
+    one_device = True
+
+    @property
+    def functions(self) -> Mapping[str, Callable[..., Any]]:
+        """Faster forms for small arrays."""
+        return FUNCTIONS
+
+    def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
+        """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``."""
+        out = numpy.zeros(shape, updates.dtype)
+        numpy.add.at(out, (*(slice(None),) * axis, indices), updates)
+        return out
+
+    def result(self, array: Any) -> Any:
+        """Return ``array`` as a writeable ndarray in its own memory."""
+        if type(array) is numpy.ndarray and array.base is None and array.flags.writeable:
+            return array
+        return numpy.array(array)
+
+    def device_of(self, array: Any) -> Any:
+        """Return NumPy's one device."""
+        return "cpu"
+
+    def to_device(self, array: Any, device: Any) -> Any:
+        """Return ``array``: there is one device."""
+        self.device(device)
+        return array
+
+    def devices(self) -> list[Any]:
+        """List NumPy's one device."""
+        return ["cpu"]
+
+    def device(self, name: Any) -> Any:
+        """Return None for the one device, and refuse all others."""
+        if name not in (None, "cpu"):
+            raise DeviceError(f"{self.name} has no device {name!r}: it has 'cpu'")
+        return None
+
+    def dtype(self, name: str) -> Any:
+        """Return NumPy's dtype object of that name."""
+        if name == "bfloat16":
+            raise DTypeError("NumPy has no bfloat16: choose float16 or float32, or another library")
+        return numpy.dtype(super().dtype(name))
+
+    def dtype_name(self, dtype: Any) -> str:
+        """Return the dtype's name."""
+        return str(numpy.dtype(dtype).name)
+
+    def to_host(self, array: Any) -> numpy.ndarray[Any, Any]:
+        """Return ``array`` itself."""
+        return numpy.asarray(array)
+
+    def from_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:
+        """Return a copy of ``array`` as ``dtype``."""
+        self.device(device)
+        return numpy.array(array, dtype=None if dtype is None else self.dtype(dtype), order="C")

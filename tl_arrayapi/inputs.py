@@ -1,0 +1,108 @@
+"""What a module asks of parameters and inputs before anything runs: number, library, dtype, device and shape, each error naming which."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tl_arrayapi.autograd.array import Array
+from tl_arrayapi.autograd.namespace import Namespace
+from tl_arrayapi.errors import DeviceError, DTypeError, ShapeError, StructureError
+
+__all__ = ["Signature", "Slot", "as_shapes", "check_array", "read_signature"]
+
+Shape = tuple[int | None, ...]
+
+
+class Signature:
+    """The names of a loss's positional arguments, and whether it takes a ``key``."""
+
+    __slots__ = ("names", "takes_key")
+
+    def __init__(self, names: tuple[str, ...] | None, takes_key: bool) -> None:
+        self.names = names
+        self.takes_key = takes_key
+
+    def input_name(self, place: int, parameters: int) -> str:
+        """Return how an error calls the input at ``place``."""
+        named = self.names is not None and parameters + place < len(self.names)
+        return f'input {place} ("{self.names[parameters + place]}")' if named and self.names else f"input {place}"
+
+
+def read_signature(loss: Callable[..., Any]) -> Signature:
+    """Read the signature of a loss; names are None where it takes any number of arguments, or tells nothing."""
+    try:
+        parameters = inspect.signature(loss).parameters.values()
+    except (TypeError, ValueError):
+        return Signature(None, False)
+    takes_key = any(p.name == "key" and p.kind is p.KEYWORD_ONLY for p in parameters)
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    return Signature(None if variadic else tuple(p.name for p in positional), takes_key)
+
+
+def as_shapes(shapes: Sequence[Any], what: str, free: bool) -> tuple[Shape, ...]:
+    """Return ``shapes`` as tuples of integers, with None allowed where ``free``."""
+    found = []
+    for i, shape in enumerate(shapes):
+        lengths: list[int | None] = []
+        for n in (shape,) if isinstance(shape, int) else shape:
+            if n is None and free:
+                lengths.append(None)
+            elif isinstance(n, bool) or not hasattr(n, "__index__") or n.__index__() < 0:
+                raise ShapeError(f"{what}[{i}] is {shape!r}: a tuple of lengths of at least 0 is expected{', None where free' if free else ''}")
+            else:
+                lengths.append(n.__index__())
+        found.append(tuple(lengths))
+    return tuple(found)
+
+
+class Slot:
+    """One place for an array: what may go there. ``dtype`` holds for floating arrays, others pass."""
+
+    __slots__ = ("device", "dtype", "name", "shape", "xp")
+
+    def __init__(self, name: str, shape: Shape | None, xp: Namespace, dtype: Any, device: Any) -> None:
+        self.name = name
+        self.shape = shape
+        self.xp = xp
+        self.dtype = dtype
+        self.device = device
+
+    def check(self, x: Any, *, integers: bool) -> None:
+        """Raise where ``x`` may not go here; with ``integers``, arrays of integers and booleans may."""
+        check_array(self, x, integers)
+
+
+def check_array(slot: Slot, x: Any, integers: bool) -> None:
+    """Raise where ``x`` may not go into ``slot``."""
+    ground = slot.xp.ground
+    if type(x) is Array:
+        raise DTypeError(f"{slot.name} is watched by a transform: a module runs by itself, differentiate its loss instead")
+    ground.check_type(x, slot.name)
+    dtype = x.dtype
+    if dtype is not slot.dtype and dtype != slot.dtype and not (integers and ground.is_kind(dtype, ("integral", "bool"))):
+        name = slot.xp.backend.dtype_name
+        raise DTypeError(f"{slot.name} must be {name(slot.dtype)}; got {name(dtype)}: convert it, for instance with module.asarrays")
+    if slot.device is not None and (device := slot.xp.backend.device_of(x)) != slot.device:
+        raise DeviceError(f"{slot.name} must be on device {slot.device}; got {device}: move it, for instance with module.asarrays")
+    shape = slot.shape
+    if shape is not None and x.shape != shape and not _fits(tuple(x.shape), shape):
+        raise ShapeError(f"{slot.name} must have shape {_shown(shape)}; got {tuple(x.shape)}")
+
+
+def _fits(shape: tuple[Any, ...], wanted: Shape) -> bool:
+    # An unknown length (NaN on a lazy array) differs from every number, itself included.
+    return len(shape) == len(wanted) and all(m is None or n == m for n, m in zip(shape, wanted, strict=True))
+
+
+def _shown(shape: Shape) -> str:
+    return "(" + ", ".join("any" if n is None else str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
+
+
+def check_count(given: Any, wanted: int, what: str) -> Sequence[Any]:
+    """Return ``given`` where it is a tuple or list of ``wanted`` entries, and raise otherwise."""
+    if not isinstance(given, (tuple, list)):
+        raise StructureError(f"{what} must come in one tuple or list of {wanted}; got a {type(given).__name__}")
+    if len(given) != wanted:
+        raise StructureError(f"{wanted} {what} are expected; got {len(given)}")
+    return given

@@ -1,0 +1,470 @@
+"""ScalarModuleDef and ScalarModule: a scalar loss with parameters, defined once and run on any library.
+
+A definition holds the loss, the parameters' shapes and their initial values or plan, and no array of any device. A module holds parameters in the
+storage of one library, and steps them. Parameters are replaced, never written to: what was handed out stays as it was.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import Any
+
+from tl_arrayapi import backends, checkpoint, random, train
+from tl_arrayapi.autograd.namespace import Namespace, namespace, namespace_of_type
+from tl_arrayapi.autograd.transforms import evaluate, value_and_grad
+from tl_arrayapi.backends.base import Backend
+from tl_arrayapi.casts import cast_to, host_values
+from tl_arrayapi.errors import ArgumentError, BackendError, DTypeError, PlanError, ShapeError, StructureError
+from tl_arrayapi.init.plan import Plan
+from tl_arrayapi.init.schemes import FloatInit
+from tl_arrayapi.inputs import Slot, as_shapes, check_count, read_signature
+from tl_arrayapi.optim.checks import count, nonnegative
+from tl_arrayapi.optim.optimizer import Optimizer
+from tl_arrayapi.options import Options
+
+__all__ = ["ScalarModule", "ScalarModuleDef"]
+
+Cast = Callable[[Any], Any] | None
+
+
+class ScalarModuleDef:
+    """Define a scalar-loss module: ``loss(*params, *inputs)`` gives a 0-d array.
+
+    ``init_params`` are host values, one array or nested list a parameter; ``plan`` is an `init.Plan`; shapes come from whichever is given, and
+    must agree where several are. ``input_shapes`` are checked at every call, None being a free length. ``init_requires_grad`` are the trainable
+    flags. ``param_names`` are the plan's, or else the names of the loss's arguments. A loss with a keyword-only argument ``key`` is handed a fresh one at every
+    training step, for `tl.random`.
+
+    Raises `StructureError`, `ShapeError` or `PlanError` where these disagree.
+
+    >>> import numpy, tl_arrayapi as tl
+    >>> def loss(w, x, y):
+    ...     return tl.array_namespace(w, x, y).mean((x @ w - y) ** 2)
+    >>> definition = tl.ScalarModuleDef(loss, init_params=[[0.0, 0.0]], input_shapes=[(None, 2), (None,)])
+    >>> module = definition.instantiate()
+    >>> x, y = module.asarrays(([[1.0, 0.0], [0.0, 1.0]], [1.0, 2.0]))
+    >>> history = module.train_sgd(0.5, 20, [(x, y)], log=None)
+    >>> module.params[0].round(2)
+    array([1., 2.], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        loss: Callable[..., Any],
+        *,
+        param_shapes: Sequence[Any] | None = None,
+        init_params: Sequence[Any] | None = None,
+        plan: Plan | None = None,
+        input_shapes: Sequence[Any] | None = None,
+        init_requires_grad: Sequence[bool] | None = None,
+        param_names: Sequence[str] | None = None,
+    ) -> None:
+        if not callable(loss):
+            raise StructureError(f"the loss must be a function of parameters and inputs; got a {type(loss).__name__}")
+        self.loss = loss
+        self.plan = plan
+        self.init_params = None if init_params is None else tuple(host_values(v, f"init_params[{i}]") for i, v in enumerate(init_params))
+        self.param_shapes = _agreed(param_shapes, self.init_params, plan)
+        self.input_shapes = None if input_shapes is None else as_shapes(input_shapes, "input_shapes", free=True)
+        self.init_requires_grad = None if init_requires_grad is None else _flags(init_requires_grad, len(self.param_shapes))
+        self.signature = read_signature(loss)
+        self._check_signature()
+        self.param_names = self._names(param_names)
+
+    def _check_signature(self) -> None:
+        names, parameters = self.signature.names, len(self.param_shapes)
+        if names is None:
+            return
+        inputs = 0 if self.input_shapes is None else len(self.input_shapes)
+        if len(names) < parameters + inputs:
+            raise StructureError(f"the loss takes {len(names)} arguments, ({', '.join(names)}), for {parameters} parameters and {inputs} inputs")
+
+    def _names(self, given: Sequence[str] | None) -> tuple[str, ...]:
+        total = len(self.param_shapes)
+        if given is None:
+            if self.plan is not None:
+                return self.plan.names
+            names = self.signature.names
+            return names[:total] if names is not None else tuple(f"param{i}" for i in range(total))
+        found = tuple(given)
+        if len(found) != total:
+            raise StructureError(f"{total} parameter names are expected, one for each shape; got {len(found)}")
+        for name in found:
+            if not isinstance(name, str) or not name or not name.isprintable():
+                raise StructureError(f"a parameter's name is a printable string; got {name!r}")
+        if len(set(found)) < total:
+            raise StructureError(f"the parameter names {list(found)} are not distinct")
+        return found
+
+    # ---- constructors
+    def instantiate(
+        self, cast: Cast = None, backend: str = "eager", *, xp: Any = None, dtype: str = "float32", device: Any = None
+    ) -> "ScalarModule":
+        """Return a module on the library ``xp`` (NumPy where None), its values from ``init_params`` through ``cast``, or from the plan.
+
+        ``cast`` maps one Python float to one scalar of ``dtype``.
+        """
+        return self.instantiate_with(cast, Options(xp=xp, dtype=dtype, backend=backend, device=device))
+
+    def instantiate_with(self, cast: Cast, options: Options) -> "ScalarModule":
+        """Return a module with ``options``, its values from ``init_params`` through ``cast`` (None: rounded to the dtype), or from the plan."""
+        if self.init_params is None:
+            if self.plan is None:
+                raise PlanError("this definition has shapes and no values: give it init_params or a plan, or use instantiate_float_with_runtime_plan")
+            if cast is not None:
+                raise PlanError("a plan fills storage in its dtype, and takes no cast: give init_params, or leave the cast out")
+            return self.instantiate_float_with_runtime_plan(options, self.plan)
+        library = options.library
+        _check_options(options)
+        values = self.init_params if cast is None else [cast_to(cast, v, options.dtype, i) for i, v in enumerate(self.init_params)]
+        return ScalarModule(self, options, [library.from_host(v, options.dtype, options.device) for v in values])
+
+    def instantiate_float_with_runtime_plan(self, options: Options, plan: Plan) -> "ScalarModule":
+        """Return a module whose storage ``plan`` fills where it lives; no host array is made. The dtype must be real."""
+        if plan.shapes != self.param_shapes:
+            raise PlanError(f"the plan is for shapes {list(plan.shapes)}, and the parameters have {list(self.param_shapes)}")
+        _check_options(options)
+        return ScalarModule(self, options, plan.fill(options.xp, options.dtype, options.device))
+
+    def instantiate_float_with_runtime_init(self, options: Options, inits: Sequence[FloatInit]) -> "ScalarModule":
+        """Return a module whose storage a plain list of initialisers fills; the list is checked at once, and too long or too short is a `PlanError`."""
+        return self.instantiate_float_with_runtime_plan(options, Plan(self.param_shapes, inits, self.param_names))
+
+
+class ScalarModule:
+    """A module instance: parameters in the storage of one library, and what trains them.
+
+    Made by the constructors of `ScalarModuleDef`, or by `ScalarModule.create`.
+    """
+
+    def __init__(self, definition: ScalarModuleDef, options: Options, params: list[Any]) -> None:
+        self.definition = definition
+        self.options = options
+        self.backend: Backend = options.library
+        self.steps_done = 0
+        """How many updates the parameters have seen; the key of a loss that takes one is made of it."""
+        self._xp: Namespace = namespace(options.xp)
+        flags = definition.init_requires_grad
+        self._requires_grad = list(flags) if flags is not None else [options.requires_grad_by_default] * len(params)
+        self._params = self.backend.persist(params)
+        self._dtype = self.backend.dtype(options.dtype)
+        device = None if self.backend.one_device or not params else self.backend.device_of(params[0])
+        self._param_slots = [
+            Slot(f'parameter {i} ("{name}")', shape, self._xp, self._dtype, device)
+            for i, (name, shape) in enumerate(zip(definition.param_names, definition.param_shapes, strict=True))
+        ]
+        self._device = device
+        self._input_slots = self._slots_of(definition.input_shapes)
+        self._watch()
+
+    def _slots_of(self, shapes: Any) -> list[Slot] | None:
+        if shapes is None:
+            return None
+        name = self.definition.signature.input_name
+        return [Slot(name(i, len(self._params)), shape, self._xp, self._dtype, self._device) for i, shape in enumerate(shapes)]
+
+    def _watch(self) -> None:
+        """Make the gradient function for the parameters that are trainable."""
+        self._trainable = tuple(i for i, flag in enumerate(self._requires_grad) if flag)
+        self._value_and_grad = value_and_grad(self.definition.loss, self._trainable)
+
+    @classmethod
+    def create(
+        cls,
+        loss: Callable[..., Any],
+        init_params: Sequence[Any],
+        *,
+        options: Options | None = None,
+        init_requires_grad: Sequence[bool] | None = None,
+        input_shapes: Sequence[Any] | None = None,
+    ) -> "ScalarModule":
+        """Return a module for a loss and its initial parameter values: host values, or arrays of the options' library and dtype.
+
+        >>> import tl_arrayapi as tl
+        >>> tl.ScalarModule.create(lambda w: w * w, [3.0]).forward(())
+        array(9., dtype=float32)
+        """
+        options = Options() if options is None else options
+        library = options.library
+        on_library = [(found := namespace_of_type(v)) is not None and found.backend is library and library is not backends.get(None) for v in init_params]
+        if not all(on_library) or not on_library:
+            definition = ScalarModuleDef(loss, init_params=init_params, init_requires_grad=init_requires_grad, input_shapes=input_shapes)
+            return definition.instantiate_with(None, options)
+        shapes = [tuple(v.shape) for v in init_params]
+        definition = ScalarModuleDef(loss, param_shapes=shapes, init_requires_grad=init_requires_grad, input_shapes=input_shapes)
+        _check_options(options)
+        xp, dtype = library.namespace, library.dtype(options.dtype)
+        for i, v in enumerate(init_params):
+            if v.dtype != dtype:
+                raise DTypeError(f"init_params[{i}] must be {options.dtype}; got {library.dtype_name(v.dtype)}: convert it, or choose another dtype in the options")
+        return cls(definition, options, [xp.asarray(v, copy=True) for v in init_params])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        host = [self.backend.to_host(p) for p in self._params]
+        return _rebuilt, (self.definition, self.options, host, self.requires_grad, self.steps_done)
+
+    # ---- parameters
+    @property
+    def param_shapes(self) -> list[tuple[int, ...]]:
+        """The parameters' shapes."""
+        return list(self.definition.param_shapes)
+
+    @property
+    def param_names(self) -> list[str]:
+        """The parameters' names."""
+        return list(self.definition.param_names)
+
+    @property
+    def params(self) -> list[Any]:
+        """The parameters: plain arrays of the library, the caller's own."""
+        xp = self.backend.namespace
+        return [xp.asarray(p, copy=True) for p in self._params]
+
+    @property
+    def named_params(self) -> dict[str, Any]:
+        """The parameters by name, in order."""
+        return dict(zip(self.definition.param_names, self.params, strict=True))
+
+    def set_params(self, params: Sequence[Any]) -> None:
+        """Replace all parameters by copies of ``params``, arrays of the module's library, dtype, device and shapes; all or none."""
+        self._check_params(params)
+        xp = self.backend.namespace
+        self._params = self.backend.persist([xp.asarray(p, copy=True) for p in params])
+
+    def adopt(self, params: Sequence[Any]) -> None:
+        """Replace all parameters by ``params`` themselves, which the caller gives away; all or none."""
+        self._check_params(params)
+        self._params = self.backend.persist(list(params))
+
+    def _check_params(self, params: Sequence[Any]) -> None:
+        check_count(params, len(self._params), "parameters")
+        for slot, p in zip(self._param_slots, params, strict=True):
+            slot.check(p, integers=False)
+
+    @property
+    def requires_grad(self) -> list[bool]:
+        """The trainable flags, one a parameter; a list of flags may be assigned."""
+        return list(self._requires_grad)
+
+    @requires_grad.setter
+    def requires_grad(self, flags: Sequence[bool]) -> None:
+        self._requires_grad = list(_flags(flags, len(self._params)))
+        self._watch()
+
+    # ---- inputs
+    def asarrays(self, xs: Sequence[Any]) -> tuple[Any, ...]:
+        """Return inputs converted to the module's library, device and, where floating, dtype. Each is an array of any library, or nested lists of numbers."""
+        return tuple(self._converted(x) for x in xs)
+
+    def _converted(self, x: Any) -> Any:
+        host = backends.get(None).namespace
+        found = namespace_of_type(x)
+        dtype_name = found.backend.dtype_name(x.dtype) if found is not None else None
+        if found is not None and found.backend is self.backend:
+            array = x
+            if found.ground.is_kind(x.dtype, ("real floating", "complex floating")) and x.dtype != self._dtype:
+                array = self.backend.namespace.astype(x, self._dtype)
+            return array if self._device is None else self.backend.to_device(array, self._device)
+        try:
+            values = host.asarray(x) if found is None else found.backend.to_host(x)
+        except (TypeError, ValueError) as error:
+            raise DTypeError(f"an input must be an array or nested lists of numbers of one shape ({error})") from error
+        floating = host.isdtype(values.dtype, ("real floating", "complex floating"))
+        name = self.options.dtype if floating else dtype_name or backends.get(None).dtype_name(values.dtype)
+        return self.backend.from_host(values, name, self._device)
+
+    def check_inputs(self, xs: Any) -> None:
+        """Raise where ``xs`` is not one tuple of inputs for this module, naming what is wrong."""
+        slots = self._input_slots
+        if slots is None:
+            if not isinstance(xs, (tuple, list)):
+                raise StructureError(f"inputs must come in one tuple; got a {type(xs).__name__}")
+            name = self.definition.signature.input_name
+            slots = [Slot(name(i, len(self._params)), None, self._xp, self._dtype, self._device) for i in range(len(xs))]
+        check_count(xs, len(slots), "inputs")
+        for slot, x in zip(slots, xs, strict=True):
+            slot.check(x, integers=True)
+
+    # ---- running
+    def forward(self, xs: Sequence[Any]) -> Any:
+        """Return the loss on one tuple of inputs, a 0-d array; nothing changes."""
+        self.check_inputs(xs)
+        keywords = {"key": None} if self.definition.signature.takes_key else {}
+        return self._checked_loss(evaluate(self.definition.loss, (*self._params, *xs), keywords, self._xp))
+
+    def backward(self, xs: Sequence[Any]) -> list[Any]:
+        """Return the gradients of all parameters, zeros where one is frozen."""
+        return self.loss_and_grads(xs)[1]
+
+    def loss_and_grads(self, xs: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """Return the loss and the gradients of all parameters, zeros where one is frozen, from one run."""
+        value, grads = self._loss_and_trainable_grads(xs)
+        found = dict(zip(self._trainable, grads, strict=True))
+        zeros = self.backend.namespace.zeros_like
+        return value, [found[i] if i in found else zeros(p) for i, p in enumerate(self._params)]
+
+    def _loss_and_trainable_grads(self, xs: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
+        self.check_inputs(xs)
+        keywords = {}
+        if self.definition.signature.takes_key:
+            keywords["key"] = random.key(self.options.seed, self.steps_done, xp=self.backend.namespace, device=self._device)
+        if not self._trainable:
+            return self._checked_loss(evaluate(self.definition.loss, (*self._params, *xs), keywords, self._xp)), ()
+        value, grads = self._value_and_grad(*self._params, *xs, **keywords)
+        return self._checked_loss(value), grads
+
+    def _checked_loss(self, value: Any) -> Any:
+        if value.dtype != self._dtype and self._xp.ground.is_kind(self._dtype, "real floating"):
+            name = self.backend.dtype_name
+            raise DTypeError(f"the loss must be {name(self._dtype)}, as the parameters are; got {name(value.dtype)}: look for an array of another dtype in the loss")
+        return value
+
+    # ---- steps
+    def step(self, lr: Any, xs: Sequence[Any]) -> Any:
+        """Take one step of gradient descent, p - lr g for every trainable parameter; return the loss before it."""
+        rate = nonnegative("lr", lr)
+        value, grads = self._loss_and_trainable_grads(xs)
+        params = self._params
+        self._store([params[i] - rate * g for i, g in zip(self._trainable, grads, strict=True)])
+        return value
+
+    def _store(self, trainable: Sequence[Any]) -> None:
+        """Put new values in the place of the trainable parameters, all at once, and count the step."""
+        params = list(self._params)
+        for i, p in zip(self._trainable, trainable, strict=True):
+            params[i] = p
+        self._params = self.backend.persist(params) if self.backend.lazy else params
+        self.steps_done += 1
+
+    def init_optim(self, opt: Optimizer) -> Any:
+        """Return the optimiser's state for the trainable parameters."""
+        return opt.init([self._params[i] for i in self._trainable])
+
+    def step_with(self, opt: Optimizer, state: Any, xs: Sequence[Any]) -> Any:
+        """Take one step of ``opt``; return its new state."""
+        return self.step_with_loss(opt, state, xs)[0]
+
+    def step_with_loss(self, opt: Optimizer, state: Any, xs: Sequence[Any]) -> tuple[Any, Any]:
+        """Take one step of ``opt``; return its new state, and the loss before the step, from one run of the loss."""
+        value, grads = self._loss_and_trainable_grads(xs)
+        params, state = opt.step(state, [self._params[i] for i in self._trainable], list(grads))
+        if self.backend.lazy:
+            params, state = _persisted(self.backend, list(params), state)
+        self._store(params)
+        return state, value
+
+    # ---- training
+    def train_sgd(
+        self, lr: Any, steps: int, samples: Any, log_every: int = 1, log: Callable[[str], Any] | None = print
+    ) -> train.History:
+        """Take ``steps`` steps of gradient descent, step i on samples[i mod len]; return the logged steps and their losses, each from before its update."""
+        rate = nonnegative("lr", lr)
+        return train.run(lambda xs: self.step(rate, xs), steps, samples, log_every, log)
+
+    def train_with(
+        self, opt: Optimizer, state: Any, steps: int, samples: Any, log_every: int = 1, log: Callable[[str], Any] | None = print
+    ) -> Any:
+        """Take ``steps`` steps of ``opt``, step i on samples[i mod len]; return the optimiser's last state."""
+
+        def step(xs: Any) -> Any:
+            nonlocal state
+            state, value = self.step_with_loss(opt, state, xs)
+            return value
+
+        train.run(step, steps, samples, log_every, log)
+        return state
+
+    def mean_loss(self, samples: Any, *, weights: Any = None, client: Any = None, **options: Any) -> float:
+        """Return the arithmetic mean of the loss over ``samples``, a Python float; see `tl.distributed.mean_loss`, which this is."""
+        from tl_arrayapi import distributed
+
+        mean: float = distributed.mean_loss(self, samples, client, weights=weights, **options)
+        return mean
+
+    # ---- files
+    def save(
+        self, path: str | PathLike[str], opt_state: Any = None, step: int = 0, *, allow_nonfinite: bool = False
+    ) -> None:
+        """Write parameters, optimiser state and step to a safetensors file, which is replaced whole or left as it was.
+
+        NaN and infinities are refused, unless ``allow_nonfinite``.
+        """
+        params = dict(zip(self.definition.param_names, self._params, strict=True))
+        checkpoint.save(path, params, self.backend, opt_state, count("step", step), self.options.seed, allow_nonfinite)
+
+    def load(self, path: str | PathLike[str], *, allow_nonfinite: bool = False) -> tuple[Any, int]:
+        """Read what `save` wrote; return the optimiser state and the step. Raises `CheckpointError`, and changes nothing, where the file does not fit."""
+        params, state, step = checkpoint.load(
+            path, self.definition.param_names, self.definition.param_shapes, self.options.dtype, self.backend, self._device, allow_nonfinite
+        )
+        self.adopt(params)
+        self.steps_done = step
+        return state, step
+
+    def summary(self) -> str:
+        """Return a table of the parameters: name, shape, dtype, elements, and whether each is trainable."""
+        rows = [("parameter", "shape", "elements", "trainable")]
+        for name, shape, flag in zip(self.param_names, self.param_shapes, self._requires_grad, strict=True):
+            rows.append((name, str(shape), f"{math.prod(shape):,}", "yes" if flag else "frozen"))
+        total = sum(math.prod(shape) for shape in self.param_shapes)
+        live = sum(math.prod(self.param_shapes[i]) for i in self._trainable)
+        widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        lines = ["  ".join((row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].rjust(widths[2]), row[3])).rstrip() for row in rows]
+        where = f"{self.backend.namespace.__name__}, {self.options.dtype}" + (f", {self._device}" if self._device is not None else "")
+        return "\n".join([*lines, f"{total:,} elements, {live:,} trainable, on {where}"])
+
+    def __repr__(self) -> str:
+        return f"<ScalarModule of {len(self._params)} parameters on {self.backend.namespace.__name__}, {self.options.dtype}, {self.options.backend}>"
+
+
+# ---- checks of a definition and its options
+def _agreed(param_shapes: Any, values: Any, plan: Plan | None) -> tuple[tuple[int, ...], ...]:
+    found: dict[str, tuple[tuple[int, ...], ...]] = {}
+    if param_shapes is not None:
+        found["param_shapes"] = as_shapes(param_shapes, "param_shapes", free=False)  # type: ignore[assignment]
+    if values is not None:
+        found["init_params"] = tuple(tuple(v.shape) for v in values)
+    if plan is not None:
+        found["plan"] = plan.shapes
+    if not found:
+        raise StructureError("a definition needs the shapes of its parameters: give param_shapes, init_params or a plan")
+    (first, shapes), *others = found.items()
+    for name, theirs in others:
+        if theirs != shapes:
+            raise ShapeError(f"{first} has shapes {list(shapes)}, and {name} has {list(theirs)}: they must agree")
+    if values is not None and plan is not None:
+        raise PlanError("init_params and a plan both say what the initial values are: give one of them")
+    return shapes
+
+
+def _flags(flags: Sequence[bool], wanted: int) -> tuple[bool, ...]:
+    found = tuple(flags)
+    if len(found) != wanted:
+        raise StructureError(f"{wanted} trainable flags are expected, one for each parameter; got {len(found)}")
+    for flag in found:
+        if not isinstance(flag, bool):
+            raise ArgumentError(f"a trainable flag is True or False; got {flag!r}")
+    return found
+
+
+def _check_options(options: Options) -> None:
+    if options.backend == "compiled":
+        raise BackendError('backend="compiled" is not in this version: use backend="eager"')
+
+
+def _persisted(backend: Backend, params: list[Any], state: Any) -> tuple[list[Any], Any]:
+    """Compute and keep parameters and state together, so that a lazy graph does not grow with every step."""
+    from tl_arrayapi.autograd.containers import leaves, map_tree
+
+    arrays = [x for x in leaves(state) if namespace_of_type(x) is not None]
+    kept = iter(backend.persist([*params, *arrays]))
+    params = [next(kept) for _ in params]
+    return params, map_tree(lambda x, path: next(kept) if namespace_of_type(x) is not None else x, state, "")
+
+
+def _rebuilt(definition: ScalarModuleDef, options: Options, host: list[Any], flags: list[bool], steps_done: int) -> ScalarModule:
+    library = options.library
+    module = ScalarModule(definition, options, [library.from_host(p, options.dtype, options.device) for p in host])
+    module.requires_grad = flags
+    module.steps_done = steps_done
+    return module
