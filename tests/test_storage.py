@@ -67,10 +67,11 @@ def test_every_dtype_and_shape_comes_back_with_its_bits(path, dtype, shape):
         np.asfortranarray,
         np.transpose,
         lambda x: x[::-1, ::2],
+        lambda x: x.reshape(-1)[::-2],
         lambda x: np.broadcast_to(x[0], (3, 4)),
         lambda x: x.astype(">f8"),
     ],
-    ids=["fortran", "transposed", "strided", "broadcast", "big-endian"],
+    ids=["fortran", "transposed", "strided", "backwards", "broadcast", "big-endian"],
 )
 def test_arrays_of_any_layout_come_back_equal(path, change):
     x = change(np.arange(12.0).reshape(3, 4))
