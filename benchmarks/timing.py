@@ -9,10 +9,13 @@ from statistics import median, quantiles
 from time import perf_counter
 from typing import Any
 
-__all__ = ["BUDGET", "Spread", "interleave", "ratio", "spread"]
+__all__ = ["TURN", "Spread", "fastest", "interleave", "ratio", "spread"]
 
-BUDGET = 0.1
-"""Seconds that each peer has in a round."""
+TURN = 0.1
+"""Seconds that each has in a round."""
+
+BATCH = 0.002
+"""Seconds that calls are timed together: far more than the clock's own time, less than a scheduler's slice."""
 
 
 @dataclass(frozen=True)
@@ -38,20 +41,28 @@ def ratio(above: Sequence[float], below: Sequence[float]) -> float:
 
 
 def interleave(steps: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
-    """Return, for each of ``steps``, the seconds that one call takes on average in each of the rounds.
+    """Return, for each of ``steps``, the seconds that one call takes in each of the rounds.
 
-    In a round each is called as often as fits in `BUDGET`, after one call that is not timed; each round begins with
-    another.
+    In a round each has its turn of `TURN` seconds, in which it is called in short batches, the first of them untimed;
+    the fastest batch counts, so that what interrupts the process does not. Each round begins with another.
     """
-    repeats = {name: max(1, round(BUDGET / _seconds(step, 1))) for name, step in steps.items()}
     found: dict[str, list[float]] = {name: [] for name in steps}
     names = list(steps)
     for i in range(rounds):
         shift = i % len(names)
         for name in names[shift:] + names[:shift]:
-            steps[name]()
-            found[name].append(_seconds(steps[name], repeats[name]))
+            found[name].append(fastest(steps[name]))
     return found
+
+
+def fastest(step: Callable[[], Any]) -> float:
+    """Return the seconds of a call in the fastest of the batches that fit in one turn; at least one is timed."""
+    repeats = max(1, round(BATCH / _seconds(step, 1)))
+    end = perf_counter() + TURN
+    best = _seconds(step, repeats)
+    while perf_counter() < end:
+        best = min(best, _seconds(step, repeats))
+    return best
 
 
 def _seconds(step: Callable[[], Any], repeats: int) -> float:

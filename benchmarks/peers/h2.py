@@ -144,7 +144,7 @@ def _relu_mlp(params: Arrays, grads: Arrays, inputs: Arrays) -> Callable[[], Any
             h = hidden[i + 1]
             hidden[i].dot(weights[i], h)
             np.add(h, biases[i], h)
-            np.maximum(h, zero, h)
+            np.maximum(h, zero, out=h)
         hidden[last].dot(weights[last], z)
         np.add(z, biases[last], z)
         np.copyto(by_class, z.T)
