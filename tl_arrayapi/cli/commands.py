@@ -1,0 +1,141 @@
+"""The command ``tl-arrayapi`` and its options. What they do is imported when they are called: ``--help`` is fast."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tl_arrayapi.cli.group import Group
+from tl_arrayapi.cli.settings import Settings
+
+__all__ = ["backends", "digits", "main", "train"]
+
+_DEFAULT = Settings()
+_DTYPES = ("float16", "float32", "float64")
+_OPTIMIZERS = ("adadelta", "adagrad", "adam", "adamw", "lion", "momentum", "muon", "rmsprop", "sgd")
+
+
+def _show_version(ctx: click.Context, option: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        # The package that this module is part of: it is loaded; to import it from here would turn the layers round.
+        package = sys.modules[__name__.partition(".")[0]]
+        click.echo(f"tl-arrayapi {package.__version__}")
+        ctx.exit()
+
+
+@click.group(
+    "tl-arrayapi", cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
+def main() -> None:
+    """Gradients and trainable modules over any Array API library."""
+
+
+@main.group()
+def train() -> None:
+    """Train an example, and check what comes out."""
+
+
+@train.command()
+@click.option(
+    "--namespace",
+    metavar="NAME",
+    default=_DEFAULT.namespace,
+    show_default=True,
+    help="Array library: numpy, torch, jax, dask, cupy, array_api_strict, or any module with an Array API.",
+)
+@click.option("--device", metavar="NAME", help="Device of the library, as `tl-arrayapi backends` lists them.")
+@click.option(
+    "--dtype",
+    type=click.Choice(_DTYPES),
+    default=_DEFAULT.dtype,
+    show_default=True,
+    help="Dtype of parameters and pixels.",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(("eager", "compiled")),
+    default=_DEFAULT.backend,
+    show_default=True,
+    help="How steps are run.",
+)
+@click.option(
+    "--seed",
+    metavar="N",
+    type=click.IntRange(0, 2**64 - 1),
+    default=_DEFAULT.seed,
+    show_default=True,
+    help="Seed of split, parameters and order of the samples.",
+)
+@click.option(
+    "--steps",
+    metavar="N",
+    type=click.IntRange(1),
+    default=_DEFAULT.steps,
+    show_default=True,
+    help="Steps to train, in all.",
+)
+@click.option(
+    "--batch-size",
+    metavar="N",
+    type=click.IntRange(1),
+    default=_DEFAULT.batch_size,
+    show_default=True,
+    help="Samples a step.",
+)
+@click.option(
+    "--optimizer",
+    type=click.Choice(_OPTIMIZERS),
+    metavar="NAME",
+    default=_DEFAULT.optimizer,
+    show_default=True,
+    help=f"One of {', '.join(_OPTIMIZERS)}.",
+)
+@click.option(
+    "--lr",
+    metavar="RATE",
+    type=click.FloatRange(0.0, min_open=True),
+    default=_DEFAULT.lr,
+    show_default=True,
+    help="Learning rate.",
+)
+@click.option(
+    "--out",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Output folder.  [default: runs/digits, or that of the checkpoint]",
+)
+@click.option(
+    "--resume",
+    metavar="CHECKPOINT",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Go on from a checkpoint; the options are those of its run, unless given.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object to standard output, and no text.")
+@click.pass_context
+def digits(ctx: click.Context, /, out: Path | None, resume: Path | None, as_json: bool, **given: Any) -> None:
+    """Train a 64-128-10 network on handwritten digits, and evaluate it on Dask clusters of 1, 2 and 3 workers.
+
+    The output folder gets the checkpoint, the loss curve, the losses and the settings. Ctrl-C leaves a checkpoint;
+    going on from it gives the same parameters, to the last bit, as a run without a stop.
+    """
+    from tl_arrayapi.cli.digits_command import run
+
+    run(ctx, given, out, resume, as_json)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Write a JSON list, and no text.")
+def backends(as_json: bool) -> None:
+    """List the array libraries found here, their versions and devices, and what each can do."""
+    from tl_arrayapi.cli.backends_command import run
+
+    run(as_json)
