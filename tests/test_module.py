@@ -11,7 +11,11 @@ import tl_arrayapi as tl
 
 W, B = np.asarray([[1.0, 2.0, 3.0], [0.5, -1.0, 0.25]]), np.asarray([0.5, -0.5])
 XS = (np.asarray([1.0, 2.0, -1.0]), np.asarray([1.0, 0.0]))
-SAMPLES = [XS, (np.asarray([0.5, 0.0, 1.0]), np.asarray([0.0, 1.0])), (np.asarray([-1.0, 1.0, 2.0]), np.asarray([2.0, -1.0]))]
+SAMPLES = [
+    XS,
+    (np.asarray([0.5, 0.0, 1.0]), np.asarray([0.0, 1.0])),
+    (np.asarray([-1.0, 1.0, 2.0]), np.asarray([2.0, -1.0])),
+]
 
 
 def loss(w, b, x, y):
@@ -365,7 +369,9 @@ def test_floating_inputs_of_another_dtype_are_refused_and_integers_pass():
     m = definition().instantiate(dtype="float32")
     with pytest.raises(tl.errors.DTypeError, match=r'input 0 \("x"\) must be float32; got float64'):
         m.forward(XS)
-    gather = tl.ScalarModuleDef(lambda w, i, flag: tl.array_namespace(w).sum(w[i]) * (2 if flag else 1), init_params=[W[0]]).instantiate()
+    gather = tl.ScalarModuleDef(
+        lambda w, i, flag: tl.array_namespace(w).sum(w[i]) * (2 if flag else 1), init_params=[W[0]]
+    ).instantiate()
     assert float(gather.forward((np.asarray([0, 2]), np.asarray(True)))) == 8.0
 
 
@@ -417,7 +423,10 @@ def test_no_samples_are_refused_even_for_no_steps(xp):
 
 
 def test_a_loss_of_another_dtype_is_refused():
-    m = tl.ScalarModuleDef(lambda w: tl.array_namespace(w).sum(tl.array_namespace(w).astype(w, tl.array_namespace(w).float64)), init_params=[B]).instantiate()
+    m = tl.ScalarModuleDef(
+        lambda w: tl.array_namespace(w).sum(tl.array_namespace(w).astype(w, tl.array_namespace(w).float64)),
+        init_params=[B],
+    ).instantiate()
     for call in (m.forward, m.backward, lambda xs: m.step(0.1, xs)):
         with pytest.raises(tl.errors.DTypeError, match=r"float32.*float64"):
             call(())
@@ -497,8 +506,10 @@ def test_a_checkpoint_that_does_not_fit_is_refused_and_changes_nothing(tmp_path)
     with pytest.raises(tl.errors.CheckpointError, match=r"missing: w, b; not in the module: weight, bias"):
         m.load(path)
     with pytest.raises(tl.errors.CheckpointError, match=r"\(2, 3\).*\(3, 2\)"):
-        tl.ScalarModuleDef(loss, init_params=[W.T, B], param_names=["weight", "bias"]).instantiate(dtype="float64").load(path)
-    with pytest.raises(tl.errors.CheckpointError, match="float64.*float32"):
+        tl.ScalarModuleDef(loss, init_params=[W.T, B], param_names=["weight", "bias"]).instantiate(
+            dtype="float64"
+        ).load(path)
+    with pytest.raises(tl.errors.CheckpointError, match=r"float64.*float32"):
         definition(param_names=["weight", "bias"]).instantiate(dtype="float32").load(path)
     with pytest.raises(tl.errors.CheckpointError):
         m.load(tmp_path / "none.safetensors")
@@ -511,10 +522,10 @@ def test_a_checkpoint_that_does_not_fit_is_refused_and_changes_nothing(tmp_path)
 
 def test_values_that_are_not_finite_are_saved_and_loaded_only_when_asked(tmp_path):
     m = tl.ScalarModuleDef(lambda w: w, init_params=[np.nan]).instantiate()
-    with pytest.raises(tl.errors.CheckpointError, match="NaN|finite"):
+    with pytest.raises(tl.errors.CheckpointError, match=r"NaN|finite"):
         m.save(tmp_path / "m")
     m.save(tmp_path / "m", allow_nonfinite=True)
-    with pytest.raises(tl.errors.CheckpointError, match="NaN|finite"):
+    with pytest.raises(tl.errors.CheckpointError, match=r"NaN|finite"):
         m.load(tmp_path / "m")
     m.load(tmp_path / "m", allow_nonfinite=True)
 

@@ -1,4 +1,4 @@
-"""Gradients and training for any Array API library: NumPy, CuPy, Dask, PyTorch, JAX, and whatever has ``__array_namespace__``."""
+"""Gradients and training for any Array API library: NumPy, CuPy, Dask, PyTorch, JAX and every other."""
 
 from tl_arrayapi import backends, errors, init, optim, random, schedules
 from tl_arrayapi.autograd import Array, array_namespace, grad, namespace, stop_gradient, value_and_grad, vjp

@@ -12,7 +12,8 @@ Cast = Callable[[Any], Any]
 
 
 def host_values(values: Any, what: str = "the values") -> Any:
-    """Return ``values``, nested lists or a host array, as a float64 (or complex128) array of the host's library, in its own memory.
+    """Return ``values``, nested lists or a host array, as a float64 (or complex128) array of the host's library, in
+    its own memory.
 
     >>> host_values([1, 2]).dtype
     dtype('float64')
@@ -27,7 +28,9 @@ def host_values(values: Any, what: str = "the values") -> Any:
 
 
 def _cast(cast: Cast, values: Any) -> tuple[Any, str | None]:
-    """Return the cast values, and the name of the dtype that the cast chose (None: it returned Python's own numbers)."""
+    """Return the cast values, and the name of the dtype that the cast chose (None: it returned Python's own
+    numbers).
+    """
     host = backends.get(None)
     xp = host.namespace
     vectorized = getattr(cast, "vectorized", None)
@@ -40,7 +43,9 @@ def _cast(cast: Cast, values: Any) -> tuple[Any, str | None]:
     if not scalars:
         return values, None
     for scalar in scalars:
-        if isinstance(scalar, bool) or not (type(scalar) in (int, float, complex) or getattr(scalar, "shape", None) == ()):
+        if isinstance(scalar, bool) or not (
+            type(scalar) in (int, float, complex) or getattr(scalar, "shape", None) == ()
+        ):
             raise DTypeError(f"a cast must return one floating number for each number it is given; got {scalar!r}")
     made = xp.reshape(xp.asarray(scalars), values.shape)
     python = all(type(scalar) in (int, float, complex) for scalar in scalars)
@@ -52,8 +57,9 @@ def _cast(cast: Cast, values: Any) -> tuple[Any, str | None]:
 def cast_tensor(cast: Cast, tensor: Any) -> Any:
     """Map a scalar cast over one host array of float64 values; shape and order are kept.
 
-    ``cast`` takes one Python float and returns one scalar, and is called once an element; a cast with a function ``vectorized`` is given the whole array at once.
-    Raises `DTypeError` where it returns anything but one number for each.
+    ``cast`` takes one Python float and returns one scalar, and is called once an element; a cast with a function
+    ``vectorized`` is given the whole array at once. Raises `DTypeError` where it returns anything but one number for
+    each.
 
     >>> cast_tensor(lambda v: v / 2, [[1.0, 2.0]])
     array([[0.5, 1. ]])
@@ -71,7 +77,8 @@ def cast_tlist(cast: Cast, tensors: Iterable[Any]) -> list[Any]:
 
 
 def cast_to(cast: Cast, tensor: Any, dtype: str, place: int) -> Any:
-    """Map a cast over the initial values of the parameter at ``place``; raise `DTypeError` where its scalars are not of ``dtype``.
+    """Map a cast over the initial values of the parameter at ``place``; raise `DTypeError` where its scalars are not
+    of ``dtype``.
 
     >>> import numpy
     >>> cast_to(numpy.float32, [1.0], "float32", 0)
@@ -79,5 +86,7 @@ def cast_to(cast: Cast, tensor: Any, dtype: str, place: int) -> Any:
     """
     values, chosen = _cast(cast, tensor)
     if chosen is not None and chosen != dtype:
-        raise DTypeError(f"the cast gives {chosen} scalars for parameter {place}, and the options ask for {dtype}: make them agree")
+        raise DTypeError(
+            f"the cast gives {chosen} scalars for parameter {place}, and the options ask for {dtype}: make them agree"
+        )
     return values

@@ -1,4 +1,6 @@
-"""What a module asks of parameters and inputs before anything runs: number, library, dtype, device and shape, each error naming which."""
+"""What a module asks of parameters and inputs before anything runs: number, library, dtype, device and shape, each
+error naming which.
+"""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -49,7 +51,10 @@ def as_shapes(shapes: Sequence[Any], what: str, free: bool) -> tuple[Shape, ...]
             if n is None and free:
                 lengths.append(None)
             elif isinstance(n, bool) or not hasattr(n, "__index__") or n.__index__() < 0:
-                raise ShapeError(f"{what}[{i}] is {shape!r}: a tuple of lengths of at least 0 is expected{', None where free' if free else ''}")
+                raise ShapeError(
+                    f"{what}[{i}] is {shape!r}: a tuple of lengths of at least 0 is "
+                    f"expected{', None where free' if free else ''}"
+                )
             else:
                 lengths.append(n.__index__())
         found.append(tuple(lengths))
@@ -77,14 +82,24 @@ def check_array(slot: Slot, x: Any, integers: bool) -> None:
     """Raise where ``x`` may not go into ``slot``."""
     ground = slot.xp.ground
     if type(x) is Array:
-        raise DTypeError(f"{slot.name} is watched by a transform: a module runs by itself, differentiate its loss instead")
+        raise DTypeError(
+            f"{slot.name} is watched by a transform: a module runs by itself, differentiate its loss instead"
+        )
     ground.check_type(x, slot.name)
     dtype = x.dtype
-    if dtype is not slot.dtype and dtype != slot.dtype and not (integers and ground.is_kind(dtype, ("integral", "bool"))):
+    if (
+        dtype is not slot.dtype
+        and dtype != slot.dtype
+        and not (integers and ground.is_kind(dtype, ("integral", "bool")))
+    ):
         name = slot.xp.backend.dtype_name
-        raise DTypeError(f"{slot.name} must be {name(slot.dtype)}; got {name(dtype)}: convert it, for instance with module.asarrays")
+        raise DTypeError(
+            f"{slot.name} must be {name(slot.dtype)}; got {name(dtype)}: convert it, for instance with module.asarrays"
+        )
     if slot.device is not None and (device := slot.xp.backend.device_of(x)) != slot.device:
-        raise DeviceError(f"{slot.name} must be on device {slot.device}; got {device}: move it, for instance with module.asarrays")
+        raise DeviceError(
+            f"{slot.name} must be on device {slot.device}; got {device}: move it, for instance with module.asarrays"
+        )
     shape = slot.shape
     if shape is not None and x.shape != shape and not _fits(tuple(x.shape), shape):
         raise ShapeError(f"{slot.name} must have shape {_shown(shape)}; got {tuple(x.shape)}")

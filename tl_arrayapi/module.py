@@ -1,7 +1,8 @@
 """ScalarModuleDef and ScalarModule: a scalar loss with parameters, defined once and run on any library.
 
-A definition holds the loss, the parameters' shapes and their initial values or plan, and no array of any device. A module holds parameters in the
-storage of one library, and steps them. Parameters are replaced, never written to: what was handed out stays as it was.
+A definition holds the loss, the parameters' shapes and their initial values or plan, and no array of any device. A
+module holds parameters in the storage of one library, and steps them. Parameters are replaced, never written to: what
+was handed out stays as it was.
 """
 
 import math
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
 
-from tl_arrayapi import backends, checkpoint, random, train
+from tl_arrayapi import backends, checkpoints, random, train
 from tl_arrayapi.autograd.namespace import Namespace, namespace, namespace_of_type
 from tl_arrayapi.autograd.transforms import evaluate, value_and_grad
 from tl_arrayapi.backends.base import Backend
@@ -30,10 +31,11 @@ Cast = Callable[[Any], Any] | None
 class ScalarModuleDef:
     """Define a scalar-loss module: ``loss(*params, *inputs)`` gives a 0-d array.
 
-    ``init_params`` are host values, one array or nested list a parameter; ``plan`` is an `init.Plan`; shapes come from whichever is given, and
-    must agree where several are. ``input_shapes`` are checked at every call, None being a free length. ``init_requires_grad`` are the trainable
-    flags. ``param_names`` are the plan's, or else the names of the loss's arguments. A loss with a keyword-only argument ``key`` is handed a fresh one at every
-    training step, for `tl.random`.
+    ``init_params`` are host values, one array or nested list a parameter; ``plan`` is an `init.Plan`; shapes come
+    from whichever is given, and must agree where several are. ``input_shapes`` are checked at every call, None being
+    a free length. ``init_requires_grad`` are the trainable flags. ``param_names`` are the plan's, or else the names
+    of the loss's arguments. A loss with a keyword-only argument ``key`` is handed a fresh one at every training step,
+    for `tl.random`.
 
     Raises `StructureError`, `ShapeError` or `PlanError` where these disagree.
 
@@ -63,10 +65,16 @@ class ScalarModuleDef:
             raise StructureError(f"the loss must be a function of parameters and inputs; got a {type(loss).__name__}")
         self.loss = loss
         self.plan = plan
-        self.init_params = None if init_params is None else tuple(host_values(v, f"init_params[{i}]") for i, v in enumerate(init_params))
+        self.init_params = (
+            None
+            if init_params is None
+            else tuple(host_values(v, f"init_params[{i}]") for i, v in enumerate(init_params))
+        )
         self.param_shapes = _agreed(param_shapes, self.init_params, plan)
         self.input_shapes = None if input_shapes is None else as_shapes(input_shapes, "input_shapes", free=True)
-        self.init_requires_grad = None if init_requires_grad is None else _flags(init_requires_grad, len(self.param_shapes))
+        self.init_requires_grad = (
+            None if init_requires_grad is None else _flags(init_requires_grad, len(self.param_shapes))
+        )
         self.signature = read_signature(loss)
         self._check_signature()
         self.param_names = self._names(param_names)
@@ -77,7 +85,10 @@ class ScalarModuleDef:
             return
         inputs = 0 if self.input_shapes is None else len(self.input_shapes)
         if len(names) < parameters + inputs:
-            raise StructureError(f"the loss takes {len(names)} arguments, ({', '.join(names)}), for {parameters} parameters and {inputs} inputs")
+            raise StructureError(
+                f"the loss takes {len(names)} arguments, ({', '.join(names)}), for {parameters} parameters and "
+                f"{inputs} inputs"
+            )
 
     def _names(self, given: Sequence[str] | None) -> tuple[str, ...]:
         total = len(self.param_shapes)
@@ -100,34 +111,52 @@ class ScalarModuleDef:
     def instantiate(
         self, cast: Cast = None, backend: str = "eager", *, xp: Any = None, dtype: str = "float32", device: Any = None
     ) -> "ScalarModule":
-        """Return a module on the library ``xp`` (NumPy where None), its values from ``init_params`` through ``cast``, or from the plan.
+        """Return a module on the library ``xp`` (NumPy where None), its values from ``init_params`` through ``cast``,
+        or from the plan.
 
         ``cast`` maps one Python float to one scalar of ``dtype``.
         """
         return self.instantiate_with(cast, Options(xp=xp, dtype=dtype, backend=backend, device=device))
 
     def instantiate_with(self, cast: Cast, options: Options) -> "ScalarModule":
-        """Return a module with ``options``, its values from ``init_params`` through ``cast`` (None: rounded to the dtype), or from the plan."""
+        """Return a module with ``options``, its values from ``init_params`` through ``cast`` (None: rounded to the
+        dtype), or from the plan.
+        """
         if self.init_params is None:
             if self.plan is None:
-                raise PlanError("this definition has shapes and no values: give it init_params or a plan, or use instantiate_float_with_runtime_plan")
+                raise PlanError(
+                    "this definition has shapes and no values: give it init_params or a plan, or use "
+                    "instantiate_float_with_runtime_plan"
+                )
             if cast is not None:
-                raise PlanError("a plan fills storage in its dtype, and takes no cast: give init_params, or leave the cast out")
+                raise PlanError(
+                    "a plan fills storage in its dtype, and takes no cast: give init_params, or leave the cast out"
+                )
             return self.instantiate_float_with_runtime_plan(options, self.plan)
         library = options.library
         _check_options(options)
-        values = self.init_params if cast is None else [cast_to(cast, v, options.dtype, i) for i, v in enumerate(self.init_params)]
+        values = (
+            self.init_params
+            if cast is None
+            else [cast_to(cast, v, options.dtype, i) for i, v in enumerate(self.init_params)]
+        )
         return ScalarModule(self, options, [library.from_host(v, options.dtype, options.device) for v in values])
 
     def instantiate_float_with_runtime_plan(self, options: Options, plan: Plan) -> "ScalarModule":
-        """Return a module whose storage ``plan`` fills where it lives; no host array is made. The dtype must be real."""
+        """Return a module whose storage ``plan`` fills where it lives; no host array is made. The dtype must be
+        real.
+        """
         if plan.shapes != self.param_shapes:
-            raise PlanError(f"the plan is for shapes {list(plan.shapes)}, and the parameters have {list(self.param_shapes)}")
+            raise PlanError(
+                f"the plan is for shapes {list(plan.shapes)}, and the parameters have {list(self.param_shapes)}"
+            )
         _check_options(options)
         return ScalarModule(self, options, plan.fill(options.xp, options.dtype, options.device))
 
     def instantiate_float_with_runtime_init(self, options: Options, inits: Sequence[FloatInit]) -> "ScalarModule":
-        """Return a module whose storage a plain list of initialisers fills; the list is checked at once, and too long or too short is a `PlanError`."""
+        """Return a module whose storage a plain list of initialisers fills; the list is checked at once, and too long
+        or too short is a `PlanError`.
+        """
         return self.instantiate_float_with_runtime_plan(options, Plan(self.param_shapes, inits, self.param_names))
 
 
@@ -161,7 +190,10 @@ class ScalarModule:
         if shapes is None:
             return None
         name = self.definition.signature.input_name
-        return [Slot(name(i, len(self._params)), shape, self._xp, self._dtype, self._device) for i, shape in enumerate(shapes)]
+        return [
+            Slot(name(i, len(self._params)), shape, self._xp, self._dtype, self._device)
+            for i, shape in enumerate(shapes)
+        ]
 
     def _watch(self) -> None:
         """Make the gradient function for the parameters that are trainable."""
@@ -178,7 +210,8 @@ class ScalarModule:
         init_requires_grad: Sequence[bool] | None = None,
         input_shapes: Sequence[Any] | None = None,
     ) -> "ScalarModule":
-        """Return a module for a loss and its initial parameter values: host values, or arrays of the options' library and dtype.
+        """Return a module for a loss and its initial parameter values: host values, or arrays of the options' library
+        and dtype.
 
         >>> import tl_arrayapi as tl
         >>> tl.ScalarModule.create(lambda w: w * w, [3.0]).forward(())
@@ -186,17 +219,29 @@ class ScalarModule:
         """
         options = Options() if options is None else options
         library = options.library
-        on_library = [(found := namespace_of_type(v)) is not None and found.backend is library and library is not backends.get(None) for v in init_params]
+        on_library = [
+            (found := namespace_of_type(v)) is not None
+            and found.backend is library
+            and library is not backends.get(None)
+            for v in init_params
+        ]
         if not all(on_library) or not on_library:
-            definition = ScalarModuleDef(loss, init_params=init_params, init_requires_grad=init_requires_grad, input_shapes=input_shapes)
+            definition = ScalarModuleDef(
+                loss, init_params=init_params, init_requires_grad=init_requires_grad, input_shapes=input_shapes
+            )
             return definition.instantiate_with(None, options)
         shapes = [tuple(v.shape) for v in init_params]
-        definition = ScalarModuleDef(loss, param_shapes=shapes, init_requires_grad=init_requires_grad, input_shapes=input_shapes)
+        definition = ScalarModuleDef(
+            loss, param_shapes=shapes, init_requires_grad=init_requires_grad, input_shapes=input_shapes
+        )
         _check_options(options)
         xp, dtype = library.namespace, library.dtype(options.dtype)
         for i, v in enumerate(init_params):
             if v.dtype != dtype:
-                raise DTypeError(f"init_params[{i}] must be {options.dtype}; got {library.dtype_name(v.dtype)}: convert it, or choose another dtype in the options")
+                raise DTypeError(
+                    f"init_params[{i}] must be {options.dtype}; got {library.dtype_name(v.dtype)}: convert it, or "
+                    f"choose another dtype in the options"
+                )
         return cls(definition, options, [xp.asarray(v, copy=True) for v in init_params])
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -226,7 +271,9 @@ class ScalarModule:
         return dict(zip(self.definition.param_names, self.params, strict=True))
 
     def set_params(self, params: Sequence[Any]) -> None:
-        """Replace all parameters by copies of ``params``, arrays of the module's library, dtype, device and shapes; all or none."""
+        """Replace all parameters by copies of ``params``, arrays of the module's library, dtype, device and shapes;
+        all or none.
+        """
         self._check_params(params)
         xp = self.backend.namespace
         self._params = self.backend.persist([xp.asarray(p, copy=True) for p in params])
@@ -253,7 +300,9 @@ class ScalarModule:
 
     # ---- inputs
     def asarrays(self, xs: Sequence[Any]) -> tuple[Any, ...]:
-        """Return inputs converted to the module's library, device and, where floating, dtype. Each is an array of any library, or nested lists of numbers."""
+        """Return inputs converted to the module's library, device and, where floating, dtype. Each is an array of any
+        library, or nested lists of numbers.
+        """
         return tuple(self._converted(x) for x in xs)
 
     def _converted(self, x: Any) -> Any:
@@ -280,7 +329,9 @@ class ScalarModule:
             if not isinstance(xs, (tuple, list)):
                 raise StructureError(f"inputs must come in one tuple; got a {type(xs).__name__}")
             name = self.definition.signature.input_name
-            slots = [Slot(name(i, len(self._params)), None, self._xp, self._dtype, self._device) for i in range(len(xs))]
+            slots = [
+                Slot(name(i, len(self._params)), None, self._xp, self._dtype, self._device) for i in range(len(xs))
+            ]
         check_count(xs, len(slots), "inputs")
         for slot, x in zip(slots, xs, strict=True):
             slot.check(x, integers=True)
@@ -307,7 +358,9 @@ class ScalarModule:
         self.check_inputs(xs)
         keywords = {}
         if self.definition.signature.takes_key:
-            keywords["key"] = random.key(self.options.seed, self.steps_done, xp=self.backend.namespace, device=self._device)
+            keywords["key"] = random.key(
+                self.options.seed, self.steps_done, xp=self.backend.namespace, device=self._device
+            )
         if not self._trainable:
             return self._checked_loss(evaluate(self.definition.loss, (*self._params, *xs), keywords, self._xp)), ()
         value, grads = self._value_and_grad(*self._params, *xs, **keywords)
@@ -316,7 +369,10 @@ class ScalarModule:
     def _checked_loss(self, value: Any) -> Any:
         if value.dtype != self._dtype and self._xp.ground.is_kind(self._dtype, "real floating"):
             name = self.backend.dtype_name
-            raise DTypeError(f"the loss must be {name(self._dtype)}, as the parameters are; got {name(value.dtype)}: look for an array of another dtype in the loss")
+            raise DTypeError(
+                f"the loss must be {name(self._dtype)}, as the parameters are; got {name(value.dtype)}: look for an "
+                f"array of another dtype in the loss"
+            )
         return value
 
     # ---- steps
@@ -357,12 +413,20 @@ class ScalarModule:
     def train_sgd(
         self, lr: Any, steps: int, samples: Any, log_every: int = 1, log: Callable[[str], Any] | None = print
     ) -> train.History:
-        """Take ``steps`` steps of gradient descent, step i on samples[i mod len]; return the logged steps and their losses, each from before its update."""
+        """Take ``steps`` steps of gradient descent, step i on samples[i mod len]; return the logged steps and their
+        losses, each from before its update.
+        """
         rate = nonnegative("lr", lr)
         return train.run(lambda xs: self.step(rate, xs), steps, samples, log_every, log)
 
     def train_with(
-        self, opt: Optimizer, state: Any, steps: int, samples: Any, log_every: int = 1, log: Callable[[str], Any] | None = print
+        self,
+        opt: Optimizer,
+        state: Any,
+        steps: int,
+        samples: Any,
+        log_every: int = 1,
+        log: Callable[[str], Any] | None = print,
     ) -> Any:
         """Take ``steps`` steps of ``opt``, step i on samples[i mod len]; return the optimiser's last state."""
 
@@ -375,7 +439,9 @@ class ScalarModule:
         return state
 
     def mean_loss(self, samples: Any, *, weights: Any = None, client: Any = None, **options: Any) -> float:
-        """Return the arithmetic mean of the loss over ``samples``, a Python float; see `tl.distributed.mean_loss`, which this is."""
+        """Return the arithmetic mean of the loss over ``samples``, a Python float; see `tl.distributed.mean_loss`,
+        which this is.
+        """
         from tl_arrayapi import distributed
 
         mean: float = distributed.mean_loss(self, samples, client, weights=weights, **options)
@@ -390,12 +456,20 @@ class ScalarModule:
         NaN and infinities are refused, unless ``allow_nonfinite``.
         """
         params = dict(zip(self.definition.param_names, self._params, strict=True))
-        checkpoint.save(path, params, self.backend, opt_state, count("step", step), self.options.seed, allow_nonfinite)
+        checkpoints.save(path, params, self.backend, opt_state, count("step", step), self.options.seed, allow_nonfinite)
 
     def load(self, path: str | PathLike[str], *, allow_nonfinite: bool = False) -> tuple[Any, int]:
-        """Read what `save` wrote; return the optimiser state and the step. Raises `CheckpointError`, and changes nothing, where the file does not fit."""
-        params, state, step = checkpoint.load(
-            path, self.definition.param_names, self.definition.param_shapes, self.options.dtype, self.backend, self._device, allow_nonfinite
+        """Read what `save` wrote; return the optimiser state and the step. Raises `CheckpointError`, and changes
+        nothing, where the file does not fit.
+        """
+        params, state, step = checkpoints.load(
+            path,
+            self.definition.param_names,
+            self.definition.param_shapes,
+            self.options.dtype,
+            self.backend,
+            self._device,
+            allow_nonfinite,
         )
         self.adopt(params)
         self.steps_done = step
@@ -409,12 +483,18 @@ class ScalarModule:
         total = sum(math.prod(shape) for shape in self.param_shapes)
         live = sum(math.prod(self.param_shapes[i]) for i in self._trainable)
         widths = [max(len(row[i]) for row in rows) for i in range(4)]
-        lines = ["  ".join((row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].rjust(widths[2]), row[3])).rstrip() for row in rows]
-        where = f"{self.backend.namespace.__name__}, {self.options.dtype}" + (f", {self._device}" if self._device is not None else "")
+        lines = [
+            "  ".join((row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2].rjust(widths[2]), row[3])).rstrip()
+            for row in rows
+        ]
+        where = f"{self.backend.namespace.__name__}, {self.options.dtype}" + (
+            f", {self._device}" if self._device is not None else ""
+        )
         return "\n".join([*lines, f"{total:,} elements, {live:,} trainable, on {where}"])
 
     def __repr__(self) -> str:
-        return f"<ScalarModule of {len(self._params)} parameters on {self.backend.namespace.__name__}, {self.options.dtype}, {self.options.backend}>"
+        where = f"{self.backend.namespace.__name__}, {self.options.dtype}, {self.options.backend}"
+        return f"<ScalarModule of {len(self._params)} parameters on {where}>"
 
 
 # ---- checks of a definition and its options
@@ -427,7 +507,9 @@ def _agreed(param_shapes: Any, values: Any, plan: Plan | None) -> tuple[tuple[in
     if plan is not None:
         found["plan"] = plan.shapes
     if not found:
-        raise StructureError("a definition needs the shapes of its parameters: give param_shapes, init_params or a plan")
+        raise StructureError(
+            "a definition needs the shapes of its parameters: give param_shapes, init_params or a plan"
+        )
     (first, shapes), *others = found.items()
     for name, theirs in others:
         if theirs != shapes:
@@ -462,7 +544,9 @@ def _persisted(backend: Backend, params: list[Any], state: Any) -> tuple[list[An
     return params, map_tree(lambda x, path: next(kept) if namespace_of_type(x) is not None else x, state, "")
 
 
-def _rebuilt(definition: ScalarModuleDef, options: Options, host: list[Any], flags: list[bool], steps_done: int) -> ScalarModule:
+def _rebuilt(
+    definition: ScalarModuleDef, options: Options, host: list[Any], flags: list[bool], steps_done: int
+) -> ScalarModule:
     library = options.library
     module = ScalarModule(definition, options, [library.from_host(p, options.dtype, options.device) for p in host])
     module.requires_grad = flags

@@ -19,12 +19,14 @@ _PRECISIONS = ("default", "high", "highest")
 class Options:
     """Choose where and how a module runs.
 
-    ``xp`` is an Array API namespace, or a library's name; None is NumPy. ``dtype`` names the floating dtype of the parameters, ``device`` the library's device.
-    ``backend`` is "eager" or "compiled". ``seed`` keys dropout and shuffling, never fills. ``requires_grad_by_default`` is the trainable flag of parameters that
-    have none of their own. ``matmul_precision`` ("default", "high", "highest") and ``fast_kernels`` are for libraries that offer faster products and kernels
-    that round differently.
+    ``xp`` is an Array API namespace, or a library's name; None is NumPy. ``dtype`` names the floating dtype of the
+    parameters, ``device`` the library's device. ``backend`` is "eager" or "compiled". ``seed`` keys dropout and
+    shuffling, never fills. ``requires_grad_by_default`` is the trainable flag of parameters that have none of their
+    own. ``matmul_precision`` ("default", "high", "highest") and ``fast_kernels`` are for libraries that offer faster
+    products and kernels that round differently.
 
-    Raises `ArgumentError` or `DTypeError` for a word that is none of these, `DTypeError` where the library lacks the dtype.
+    Raises `ArgumentError` or `DTypeError` for a word that is none of these, `DTypeError` where the library lacks the
+    dtype.
 
     >>> Options(dtype="float64").dtype
     'float64'

@@ -29,11 +29,29 @@ def _draw(shape: tuple[int, ...], lo: float, hi: float, seed: int) -> np.ndarray
 
 
 def _unary() -> list[Case]:
-    everywhere = {name: (-2.0, 2.0) for name in ("atan", "asinh", "cos", "cosh", "exp", "expm1", "negative", "positive", "sin", "sinh", "square", "tanh", "abs")}
+    everywhere = dict.fromkeys(
+        (
+            "atan",
+            "asinh",
+            "cos",
+            "cosh",
+            "exp",
+            "expm1",
+            "negative",
+            "positive",
+            "sin",
+            "sinh",
+            "square",
+            "tanh",
+            "abs",
+        ),
+        (-2.0, 2.0),
+    )
     special = {
-        **{name: (-0.8, 0.8) for name in ("acos", "asin", "atanh", "tan")},
-        **{name: (0.3, 3.0) for name in ("log", "log10", "log2", "reciprocal", "sqrt")},
-        **{"acosh": (1.3, 3.0), "log1p": (-0.6, 2.0)},
+        **dict.fromkeys(("acos", "asin", "atanh", "tan"), (-0.8, 0.8)),
+        **dict.fromkeys(("log", "log10", "log2", "reciprocal", "sqrt"), (0.3, 3.0)),
+        "acosh": (1.3, 3.0),
+        "log1p": (-0.6, 2.0),
     }
     return [
         Case(name, lambda xp, x, name=name: getattr(xp, name)(x), (_draw((3, 4), *bounds, seed=1),))
@@ -43,7 +61,20 @@ def _unary() -> list[Case]:
 
 def _binary() -> list[Case]:
     cases = []
-    for name in ("add", "atan2", "divide", "hypot", "logaddexp", "maximum", "minimum", "multiply", "subtract", "copysign", "pow", "remainder"):
+    for name in (
+        "add",
+        "atan2",
+        "divide",
+        "hypot",
+        "logaddexp",
+        "maximum",
+        "minimum",
+        "multiply",
+        "subtract",
+        "copysign",
+        "pow",
+        "remainder",
+    ):
         x, y = _draw((3, 4), 0.4, 2.0, 2), _draw((3, 4), 0.5, 2.1, 3)
         cases.append(Case(name, lambda xp, x, y, name=name: getattr(xp, name)(x, y), (x, y)))
         cases.append(Case(f"{name} broadcast", lambda xp, x, y, name=name: getattr(xp, name)(x, y), (x[:, :1], y[0])))
@@ -117,12 +148,30 @@ def complex_cases() -> list[Case]:
     """Return functions of complex operands; those of two operands also run with a real first one."""
     z = _draw((3, 4), -0.9, 0.9, 7) + 1j * _draw((3, 4), 0.2, 0.9, 8)
     w = _draw((3, 4), 0.4, 0.9, 9) + 1j * _draw((3, 4), -0.9, 0.9, 10)
-    unary = ("acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "exp", "expm1", "log", "log10", "log1p", "log2", "negative")
+    unary = (
+        "acos",
+        "acosh",
+        "asin",
+        "asinh",
+        "atan",
+        "atanh",
+        "cos",
+        "cosh",
+        "exp",
+        "expm1",
+        "log",
+        "log10",
+        "log1p",
+        "log2",
+        "negative",
+    )
     unary += ("reciprocal", "sin", "sinh", "sqrt", "square", "tan", "tanh", "conj", "real", "imag", "abs")
     cases = [Case(name, lambda xp, x, name=name: getattr(xp, name)(x), (z,)) for name in unary]
     for name in ("add", "divide", "multiply", "pow", "subtract"):
         cases.append(Case(name, lambda xp, x, y, name=name: getattr(xp, name)(x, y), (z, w)))
-        cases.append(Case(f"{name}, real and complex", lambda xp, x, y, name=name: getattr(xp, name)(x, y), (w.real.copy(), z)))
+        cases.append(
+            Case(f"{name}, real and complex", lambda xp, x, y, name=name: getattr(xp, name)(x, y), (w.real.copy(), z))
+        )
     cases.append(Case("matmul", lambda xp, x, y: xp.matmul(x, y), (z, w.T.copy())))
     cases.append(Case("matmul, real and complex", lambda xp, x, y: xp.matmul(x, y), (w.real.copy(), z.T.copy())))
     cases.append(Case("vecdot", lambda xp, x, y: xp.vecdot(x, y), (z, w)))

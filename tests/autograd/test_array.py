@@ -20,7 +20,9 @@ def watch(xp, values, then):
     return seen[0]
 
 
-@pytest.mark.parametrize("convert", [float, complex, np.asarray, np.sum, np.from_dlpack, memoryview], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "convert", [float, complex, np.asarray, np.sum, np.from_dlpack, memoryview], ids=lambda f: f.__name__
+)
 def test_a_watched_array_does_not_leave_in_silence(xp, convert):
     def leave(x):
         with pytest.raises((tl.errors.WatchedError, TypeError)) as caught:
@@ -88,7 +90,9 @@ def test_numpy_arrays_and_scalars_on_the_left_defer_to_ours():
 def test_python_numbers_take_the_dtype_of_their_neighbour(xp, number):
     if xp.has("float32"):
         x = xp.asarray([1.0, 2.0], dtype="float32")
-        out = watch(type("x", (), {"asarray": staticmethod(lambda v: x)}), None, lambda a: (a * number, number - a, a > number))
+        out = watch(
+            type("x", (), {"asarray": staticmethod(lambda v: x)}), None, lambda a: (a * number, number - a, a > number)
+        )
         assert out[0].dtype == x.dtype == out[1].dtype
         assert xp.to_numpy(tl.stop_gradient(out[0]).value).tolist() == [number, 2 * number]
 
@@ -119,9 +123,11 @@ def test_in_place_operators_rebind_and_leave_the_operand_alone(xp):
 
 
 def test_an_error_of_the_library_names_the_operation_and_the_users_line():
-    with pytest.raises(ValueError, match="matmul|mismatch") as caught:
+    with pytest.raises(ValueError, match=r"matmul|mismatch") as caught:
         tl.grad(lambda x: tl.array_namespace(x).sum(x @ np.ones((4, 2))))(np.ones((2, 3)))
-    assert any("matmul(float64[2, 3], float64[4, 2])" in note and "test_array.py" in note for note in caught.value.__notes__)
+    assert any(
+        "matmul(float64[2, 3], float64[4, 2])" in note and "test_array.py" in note for note in caught.value.__notes__
+    )
 
 
 def test_an_array_that_escaped_its_function_is_refused(xp):

@@ -4,8 +4,8 @@ import array_api_compat.numpy as host
 import numpy as np
 import pytest
 
-from tl_arrayapi import autograd as tl
 from tests.autograd.cases import CASES, Case, complex_cases
+from tl_arrayapi import autograd as tl
 
 STEP = 1e-6
 
@@ -64,7 +64,10 @@ def test_gradient_and_its_gradient_agree_with_central_differences(xp, case):
         space = tl.array_namespace(*operands)
         grads = tl.grad(loss, every)(*operands)
         device = None if not hasattr(operands[0], "device") else operands[0].device
-        parts = [space.sum(g * space.asarray(v.tolist(), dtype=g.dtype, device=device)) for g, v in zip(grads, direction, strict=True)]
+        parts = [
+            space.sum(g * space.asarray(v.tolist(), dtype=g.dtype, device=device))
+            for g, v in zip(grads, direction, strict=True)
+        ]
         total = parts[0]
         for part in parts[1:]:
             total = total + part
@@ -76,7 +79,9 @@ def test_gradient_and_its_gradient_agree_with_central_differences(xp, case):
     operands = [xp.asarray(x) for x in case.operands]
     tolerance = 1e-6 if xp.real == "float64" else 2e-3
     first = float(xp.to_numpy(slope(*operands)))
-    expected = central_differences(on_host(lambda *xs: np.sum(case.function(host, *xs) * weights)), case.operands, direction)
+    expected = central_differences(
+        on_host(lambda *xs: np.sum(case.function(host, *xs) * weights)), case.operands, direction
+    )
     assert first == pytest.approx(expected, rel=tolerance, abs=tolerance)
     second = tl.grad(slope, every)(*operands)
     along = sum(float(np.sum(xp.to_numpy(g) * v)) for g, v in zip(second, direction, strict=True))
@@ -89,7 +94,9 @@ def test_complex_gradient_follows_the_real_part_of_g_dz(case):
     weights = weights_for(out_shape(case), 22)
     loss = weighted(case, weights)
     rng = np.random.default_rng(23)
-    direction = [rng.normal(size=x.shape) + (1j * rng.normal(size=x.shape) if np.iscomplexobj(x) else 0) for x in case.operands]
+    direction = [
+        rng.normal(size=x.shape) + (1j * rng.normal(size=x.shape) if np.iscomplexobj(x) else 0) for x in case.operands
+    ]
     grads = tl.grad(loss, tuple(range(len(case.operands))))(*case.operands)
     for g, x in zip(grads, case.operands, strict=True):
         assert g.dtype == x.dtype

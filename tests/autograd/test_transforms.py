@@ -186,12 +186,20 @@ def test_an_integer_argument_of_vjp_has_no_cotangent(xp):
 
 def test_stop_gradient_keeps_the_value_and_drops_the_gradient(xp):
     x = xp.asarray([1.0, 2.0])
-    np.testing.assert_allclose(xp.to_numpy(tl.grad(lambda x: tl.array_namespace(x).sum(x * tl.stop_gradient(x)))(x)), [1.0, 2.0])
-    inner = tl.grad(lambda x: tl.array_namespace(x).sum(tl.grad(lambda y: tl.array_namespace(y).sum(y * tl.stop_gradient({"x": x})["x"]))(x)))
+    np.testing.assert_allclose(
+        xp.to_numpy(tl.grad(lambda x: tl.array_namespace(x).sum(x * tl.stop_gradient(x)))(x)), [1.0, 2.0]
+    )
+    inner = tl.grad(
+        lambda x: tl.array_namespace(x).sum(
+            tl.grad(lambda y: tl.array_namespace(y).sum(y * tl.stop_gradient({"x": x})["x"]))(x)
+        )
+    )
     np.testing.assert_allclose(xp.to_numpy(inner(x)), [0.0, 0.0])
 
 
-@pytest.mark.parametrize("loss", [lambda x, y: (x + y, 0)[0], lambda x, y: x, lambda x, y: tl.array_namespace(x).broadcast_to(x, (3, 2))])
+@pytest.mark.parametrize(
+    "loss", [lambda x, y: (x + y, 0)[0], lambda x, y: x, lambda x, y: tl.array_namespace(x).broadcast_to(x, (3, 2))]
+)
 def test_results_share_no_memory_with_one_another_or_the_arguments(loss):
     x, y = np.asarray([1.0, 2.0]), np.asarray([3.0, 4.0])
     out, g = tl.value_and_grad(lambda x, y: tl.array_namespace(x).sum(loss(x, y)), argnums=(0, 1))(x, y)
@@ -256,7 +264,9 @@ def test_broadcasting_is_undone_for_any_two_shapes(shapes, name):
     rng = np.random.default_rng(0)
     x, y = (rng.normal(size=shape) for shape in shapes.input_shapes)
     w = rng.normal(size=shapes.result_shape)
-    g = tl.grad(lambda x, y: tl.array_namespace(x, y).sum(getattr(tl.array_namespace(x, y), name)(x, y) * w), argnums=(0, 1))(x, y)
+    g = tl.grad(
+        lambda x, y: tl.array_namespace(x, y).sum(getattr(tl.array_namespace(x, y), name)(x, y) * w), argnums=(0, 1)
+    )(x, y)
     wide = [np.broadcast_to(a, shapes.result_shape) for a in (x, y)]
     slopes = {
         "add": (np.ones_like(w), np.ones_like(w)),

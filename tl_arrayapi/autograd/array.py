@@ -1,7 +1,8 @@
 """Array, the value that everything here computes with, and `bind`, which runs one primitive at the right level.
 
-An Array is (value, level, index): a value of the level below, the level that watches over it, and its place there (None: nothing depends on
-it that is watched). It obeys the standard itself. This module knows neither what a level does to an operation nor what a rule is.
+An Array is (value, level, index): a value of the level below, the level that watches over it, and its place there
+(None: nothing depends on it that is watched). It obeys the standard itself. This module knows neither what a level
+does to an operation nor what a rule is.
 """
 
 import math
@@ -20,8 +21,9 @@ NO_STATIC: dict[str, Any] = {}
 class Level:
     """What is done to an operation: levels are numbered, and an operation runs at the highest level among its operands.
 
-    ``functions`` maps primitives to the library's functions for as long as every value of this level is the library's own, and is None
-    otherwise: what is in it needs no further dispatch. ``nodes`` receives what such an operation leaves behind.
+    ``functions`` maps primitives to the library's functions for as long as every value of this level is the library's
+    own, and is None otherwise: what is in it needs no further dispatch. ``nodes`` receives what such an operation
+    leaves behind.
     """
 
     __slots__ = ("functions", "namespace", "nodes", "number")
@@ -47,8 +49,8 @@ class Level:
 class Array:
     """An array of any Array API library, at a level of differentiation.
 
-    Users do not make one: their functions receive it from `grad` and its relatives, and it behaves as the standard says an array does.
-    Arrays are immutable.
+    Users do not make one: their functions receive it from `grad` and its relatives, and it behaves as the standard
+    says an array does. Arrays are immutable.
     """
 
     __slots__ = ("index", "level", "value")
@@ -63,7 +65,9 @@ class Array:
 
     # ---- attributes
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        """Return the differentiable namespace of this array; with ``api_version``, if its library knows that version."""
+        """Return the differentiable namespace of this array; with ``api_version``, if its library knows that
+        version.
+        """
         return self.level.namespace if api_version is None else self.level.namespace.at_version(api_version)
 
     @property
@@ -92,14 +96,14 @@ class Array:
         return self.level.namespace.backend.device_of(bottom(self))
 
     @property
-    def T(self) -> "Array":
+    def T(self) -> "Array":  # noqa: N802  (the standard's name)
         """The transpose of a matrix."""
         if self.ndim != 2:
             raise ShapeError(f".T takes an array of two axes; got shape {self.shape}: use .mT or xp.permute_dims")
         return self.mT
 
     @property
-    def mT(self) -> "Array":
+    def mT(self) -> "Array":  # noqa: N802  (the standard's name)
         """The array with its last two axes exchanged."""
         transposed: Array = self.level.namespace.matrix_transpose(self)
         return transposed
@@ -193,14 +197,16 @@ def refuse_watched(array: Array, asked: str) -> None:
     if watched(array):
         raise WatchedError(
             f"{asked} would take an array of shape {array.shape} out of its gradient ({user_line()}). "
-            "Compute with the functions of tl.array_namespace(x), or write tl.stop_gradient(x) to leave its gradient out on purpose"
+            "Compute with the functions of tl.array_namespace(x), or write tl.stop_gradient(x) to leave its gradient "
+            "out on purpose"
         )
 
 
 def bind(primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any], default: Level | None = None) -> Any:
     """Run ``primitive`` at the highest level among its operands, or at ``default`` where none of them has one.
 
-    Operands are Arrays, arrays of the library, Python numbers (they become 0-d arrays of their neighbours' dtype) or None.
+    Operands are Arrays, arrays of the library, Python numbers (they become 0-d arrays of their neighbours' dtype) or
+    None.
     """
     top = default
     for x in operands:
@@ -284,7 +290,10 @@ def _general(primitive: Primitive, default: Level | None) -> Callable[..., Any]:
     def function(*args: Any, **static: Any) -> Any:
         operands = args[:count]
         if len(operands) < count or len(args) > count + len(names):
-            raise TypeError(f"{primitive.name}() takes {count} arrays{' and ' + ', '.join(names) if names else ''}; got {len(args)} arguments")
+            raise TypeError(
+                f"{primitive.name}() takes {count} arrays{' and ' + ', '.join(names) if names else ''}; got "
+                f"{len(args)} arguments"
+            )
         if len(args) > count:
             static.update(zip(names, args[count:], strict=False))
         x = operands[0]
@@ -317,7 +326,9 @@ def _gathering(primitive: Primitive, default: Level | None) -> Callable[..., Any
 
 
 def function_of(primitive: Primitive, default: Level | None = None) -> Callable[..., Any]:
-    """Return the public function of ``primitive``: it takes Arrays, arrays of ``default``'s library and Python numbers."""
+    """Return the public function of ``primitive``: it takes Arrays, arrays of ``default``'s library and Python
+    numbers.
+    """
     if primitive.gather is not None:
         return _gathering(primitive, default)
     plain = not primitive.positional and (primitive.zero_gradient or len(primitive.vjps) == primitive.operands)
@@ -334,11 +345,28 @@ def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _BINARY = {
-    **{"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide", "mod": "remainder"},
-    **{"pow": "pow", "matmul": "matmul", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"},
-    **{"lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift"},
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "divide",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "pow": "pow",
+    "matmul": "matmul",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+    "lshift": "bitwise_left_shift",
+    "rshift": "bitwise_right_shift",
 }
-_COMPARISONS = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal", "eq": "equal", "ne": "not_equal"}
+_COMPARISONS = {
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+    "eq": "equal",
+    "ne": "not_equal",
+}
 _UNARY = {"neg": "negative", "pos": "positive", "abs": "abs", "invert": "bitwise_invert"}
 
 

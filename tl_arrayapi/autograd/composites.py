@@ -1,4 +1,5 @@
-"""Functions of the standard that are written with others: each is a plain function of the namespace ``xp`` and its arguments.
+"""Functions of the standard that are written with others: each is a plain function of the namespace ``xp`` and its
+arguments.
 
 They need no rule, and work at every level.
 """
@@ -59,7 +60,9 @@ def unstack(xp: Any, x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
 
 def broadcast_arrays(xp: Any, *arrays: Any) -> tuple[Any, ...]:
     lifted = [xp.lift(x) for x in arrays]
-    shape = xp.broadcast_shapes(*(x.shape for x in lifted)) if hasattr(xp, "broadcast_shapes") else _shape_of_all(lifted)
+    shape = (
+        xp.broadcast_shapes(*(x.shape for x in lifted)) if hasattr(xp, "broadcast_shapes") else _shape_of_all(lifted)
+    )
     return tuple(xp.broadcast_to(x, tuple(shape)) for x in lifted)
 
 
@@ -79,7 +82,9 @@ def meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
     axes = list(range(rank))
     if indexing == "xy" and rank > 1:
         axes[:2] = [1, 0]
-    grid = [xp.reshape(x, tuple(-1 if i == axis else 1 for i in range(rank))) for x, axis in zip(lifted, axes, strict=True)]
+    grid = [
+        xp.reshape(x, tuple(-1 if i == axis else 1 for i in range(rank))) for x, axis in zip(lifted, axes, strict=True)
+    ]
     return broadcast_arrays(xp, *grid)
 
 
@@ -105,7 +110,9 @@ def tensordot(xp: Any, x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
     else:
         left, right = (tuple(a % x.ndim for a in along) for x, along in zip((x1, x2), axes, strict=True))
     if tuple(x1.shape[a] for a in left) != tuple(x2.shape[a] for a in right):
-        raise ShapeError(f"tensordot over axes {left} of shape {x1.shape} and axes {right} of shape {x2.shape}: their lengths differ")
+        raise ShapeError(
+            f"tensordot over axes {left} of shape {x1.shape} and axes {right} of shape {x2.shape}: their lengths differ"
+        )
     kept1 = tuple(a for a in range(x1.ndim) if a not in left)
     kept2 = tuple(a for a in range(x2.ndim) if a not in right)
     rows, columns = tuple(x1.shape[a] for a in kept1), tuple(x2.shape[a] for a in kept2)
@@ -161,7 +168,9 @@ def vector_norm(xp: Any, x: Any, /, *, axis: Axis = None, keepdims: bool = False
 
 # ---- indexing
 def getitem(xp: Any, x: Any, key: Any, /) -> Any:
-    """Index as the standard says: integers, slices, None and Ellipsis; one boolean array; or integer arrays for the first axes."""
+    """Index as the standard says: integers, slices, None and Ellipsis; one boolean array; or integer arrays for the
+    first axes.
+    """
     parts = key if isinstance(key, tuple) else (key,)
     if not all(_is_basic(part) for part in parts):
         parts = tuple(_index(xp, part) for part in parts)
@@ -178,7 +187,9 @@ def _is_basic(part: Any) -> bool:
 
 
 def _basic(xp: Any, x: Any, parts: tuple[Any, ...]) -> Any:
-    """Index by integers, slices, None and Ellipsis. The primitive knows neither None, nor negative steps, nor fewer parts than axes: not all libraries do."""
+    """Index by integers, slices, None and Ellipsis. The primitive knows neither None, nor negative steps, nor fewer
+    parts than axes: not all libraries do.
+    """
     if not any(part is Ellipsis for part in parts):
         parts = (*parts, Ellipsis)
     plain = tuple(part for part in parts if part is not None)
@@ -191,7 +202,9 @@ def _basic(xp: Any, x: Any, parts: tuple[Any, ...]) -> Any:
         raise IndexError(f"{len(plain) - 1} indices for an array of {x.ndim} axes, of shape {x.shape}")
     kept = [i for i, part in enumerate(full) if isinstance(part, slice)]
     flipped = tuple(place for place, i in enumerate(kept) if (full[i].step or 1) < 0)
-    forward = tuple(_forward(part, n) if isinstance(part, slice) else part for part, n in zip(full, x.shape, strict=True))
+    forward = tuple(
+        _forward(part, n) if isinstance(part, slice) else part for part, n in zip(full, x.shape, strict=True)
+    )
     x = bind(GETITEM, (x,), {"key": (*forward, Ellipsis)})
     if flipped:
         x = xp.flip(x, axis=flipped)
@@ -235,13 +248,17 @@ def _masked(xp: Any, x: Any, parts: tuple[Any, ...]) -> Any:
     if not isinstance(mask, Array) or any(part is not Ellipsis for part in rest):
         raise ShapeError("a boolean array stands alone in an index: x[mask], or x[mask, ...]")
     if mask.shape != x.shape[: mask.ndim]:
-        raise ShapeError(f"a boolean index of shape {mask.shape} does not fit the first axes of an array of shape {x.shape}")
+        raise ShapeError(
+            f"a boolean index of shape {mask.shape} does not fit the first axes of an array of shape {x.shape}"
+        )
     rows = xp.reshape(x, (math.prod(mask.shape), *x.shape[mask.ndim :]))
     return xp.take(rows, xp.nonzero(xp.reshape(mask, (-1,)))[0], axis=0)
 
 
 def _gathered(xp: Any, x: Any, parts: tuple[Any, ...]) -> Any:
-    """Gather by integer arrays: leading axes indexed by arrays and integers become one axis, which a single ``take`` indexes."""
+    """Gather by integer arrays: leading axes indexed by arrays and integers become one axis, which a single ``take``
+    indexes.
+    """
     used = len([part for part in parts if part is not None and part is not Ellipsis])
     if Ellipsis in [part for part in parts if part is Ellipsis]:
         at = next(i for i, part in enumerate(parts) if part is Ellipsis)
@@ -274,8 +291,8 @@ def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Any:
     x, indices = xp.lift(x), xp.lift(indices)
     axis = axis % x.ndim
     shape = tuple(max(n, m) if i != axis else 1 for i, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True)))
-    indices = xp.broadcast_to(indices, shape[:axis] + (indices.shape[axis],) + shape[axis + 1 :])
-    x = xp.broadcast_to(x, shape[:axis] + (x.shape[axis],) + shape[axis + 1 :])
+    indices = xp.broadcast_to(indices, (*shape[:axis], indices.shape[axis], *shape[axis + 1 :]))
+    x = xp.broadcast_to(x, (*shape[:axis], x.shape[axis], *shape[axis + 1 :]))
     flat = xp.where(indices < 0, indices + x.shape[axis], indices)
     stride = 1
     offset: Any = None
@@ -297,15 +314,29 @@ def result_type(xp: Any, *arrays_and_dtypes: Any) -> Any:
 
 
 COMPOSITES: dict[str, Callable[..., Any]] = {
-    **{"mean": mean, "var": var, "std": std, "clip": clip, "unstack": unstack},
-    **{"broadcast_arrays": broadcast_arrays, "meshgrid": meshgrid, "diff": diff, "sort": sort},
-    **{"tensordot": tensordot, "vecdot": vecdot, "getitem": getitem, "take_along_axis": take_along_axis},
+    "mean": mean,
+    "var": var,
+    "std": std,
+    "clip": clip,
+    "unstack": unstack,
+    "broadcast_arrays": broadcast_arrays,
+    "meshgrid": meshgrid,
+    "diff": diff,
+    "sort": sort,
+    "tensordot": tensordot,
+    "vecdot": vecdot,
+    "getitem": getitem,
+    "take_along_axis": take_along_axis,
     "result_type": result_type,
 }
 
 EXTENSIONS: dict[str, dict[str, Callable[..., Any]]] = {
     "linalg": {
-        **{"diagonal": diagonal, "outer": outer, "tensordot": tensordot, "trace": trace, "vecdot": vecdot},
+        "diagonal": diagonal,
+        "outer": outer,
+        "tensordot": tensordot,
+        "trace": trace,
+        "vecdot": vecdot,
         "vector_norm": vector_norm,
         "matmul": lambda xp, x1, x2, /: xp.matmul(x1, x2),
         "matrix_transpose": lambda xp, x, /: xp.matrix_transpose(x),

@@ -7,7 +7,8 @@ __all__ = ["leaves", "map_tree"]
 
 
 def map_tree(function: Callable[[Any, str], Any], tree: Any, path: str) -> Any:
-    """Return ``tree`` with every leaf replaced by ``function(leaf, path)``; the structure, and the order of dicts, is kept.
+    """Return ``tree`` with every leaf replaced by ``function(leaf, path)``; the structure, and the order of dicts, is
+    kept.
 
     >>> map_tree(lambda x, path: (x, path), {"w": [1]}, "args[0]")
     {'w': [(1, 'args[0]["w"][0]')]}

@@ -64,7 +64,9 @@ def full_like(xp: Any, x: Any, /, fill_value: Any, *, dtype: Any = None, device:
 CREATION: dict[str, Callable[..., Any]] = {
     **{name: _made(name) for name in ("arange", "empty", "eye", "from_dlpack", "linspace", "ones", "zeros")},
     **{name: _like(name) for name in ("empty_like", "ones_like", "zeros_like")},
-    **{"asarray": asarray, "full": full, "full_like": full_like},
+    "asarray": asarray,
+    "full": full,
+    "full_like": full_like,
 }
 
 EXTENSIONS: dict[str, dict[str, Callable[..., Any]]] = {

@@ -10,8 +10,8 @@ __all__ = ["embed"]
 def embed(xp: Any, x: Any, shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
     """Return zeros of ``shape`` in which the elements that ``key`` selects are those of ``x``.
 
-    ``key`` holds integers, slices of positive steps, and Ellipsis. Where the library's arrays can be written to, one assignment does it; elsewhere each axis
-    is gathered from ``x`` with a row of zeros behind it.
+    ``key`` holds integers, slices of positive steps, and Ellipsis. Where the library's arrays can be written to, one
+    assignment does it; elsewhere each axis is gathered from ``x`` with a row of zeros behind it.
 
     >>> import array_api_compat.numpy as xp
     >>> embed(xp, xp.asarray([1.0, 2.0]), (5,), (slice(0, 4, 2),))

@@ -14,7 +14,9 @@ __all__ = ["Explanation", "Row", "explain"]
 
 @dataclass(frozen=True)
 class Row:
-    """One recorded operation: its number, its operands' numbers (None: a constant), shape and dtype of its result, and the user's line."""
+    """One recorded operation: its number, its operands' numbers (None: a constant), shape and dtype of its result,
+    and the user's line.
+    """
 
     number: int
     operation: str
@@ -28,7 +30,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What `explain` found: ``rows``, one for each watched input and each recorded operation; printing it gives a table."""
+    """What `explain` found: ``rows``, one for each watched input and each recorded operation; printing it gives a
+    table.
+    """
 
     rows: tuple[Row, ...]
 
@@ -42,9 +46,13 @@ class Explanation:
         for row in self.rows:
             operands = ", ".join("constant" if i is None else f"%{i}" for i in row.operands)
             static = "".join(f" {k}={v}" for k, v in row.static.items())
-            table.append((f"%{row.number}", row.operation + static, operands, f"{row.dtype}{list(row.shape)}", row.line))
+            table.append(
+                (f"%{row.number}", row.operation + static, operands, f"{row.dtype}{list(row.shape)}", row.line)
+            )
         widths = [max(len(cells[i]) for cells in table) for i in range(4)]
-        lines = ["  ".join(cell.ljust(w) for cell, w in zip(cells, [*widths, 0], strict=True)).rstrip() for cells in table]
+        lines = [
+            "  ".join(cell.ljust(w) for cell, w in zip(cells, [*widths, 0], strict=True)).rstrip() for cells in table
+        ]
         return "\n".join([*lines, f"{len(self.rows)} rows; results kept for the backward pass: {self.bytes:,} bytes"])
 
     __repr__ = __str__
@@ -69,7 +77,8 @@ class _NotingTape(Tape):
 
 
 def explain(f: Callable[..., Any], *args: Any) -> Explanation:
-    """Run ``f`` on ``args``, all floating arrays in them watched, and return what was recorded: one row an operation, with the line it comes from.
+    """Run ``f`` on ``args``, all floating arrays in them watched, and return what was recorded: one row an operation,
+    with the line it comes from.
 
     Operations that no gradient flows through are not recorded, and not shown.
 

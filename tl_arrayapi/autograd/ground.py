@@ -1,6 +1,7 @@
 """Ground, the lowest level over one library: constants, and everything that is asked of the library itself.
 
-It knows how to call the library's functions under the names of the table, and how Python numbers and plain arrays become operands.
+It knows how to call the library's functions under the names of the table, and how Python numbers and plain arrays
+become operands.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +22,9 @@ _MOST_SCALARS = 4096
 
 
 class Library:
-    """The functions of one library under the standard's names, its faster or corrected forms first, as rules call them."""
+    """The functions of one library under the standard's names, its faster or corrected forms first, as rules call
+    them.
+    """
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -45,7 +48,9 @@ class Library:
         name = f"{primitive.where}.{primitive.name}" if primitive.where else primitive.name
         found: Callable[..., Any] | None = self._functions.get(name)
         if found is None:
-            holder = getattr(self._backend.namespace, primitive.where, None) if primitive.where else self._backend.namespace
+            holder = (
+                getattr(self._backend.namespace, primitive.where, None) if primitive.where else self._backend.namespace
+            )
             found = getattr(holder, primitive.name, None)
             if found is None:
                 return _missing(name, self._backend.name)
@@ -69,7 +74,9 @@ def _by_position(function: Callable[..., Any], names: tuple[str, ...]) -> Callab
 
 def _missing(name: str, library: str) -> Callable[..., Any]:
     def function(*operands: Any, **static: Any) -> Any:
-        raise BackendError(f"{library} has no function {name!r}: write it with others, or give the library a backend that has it")
+        raise BackendError(
+            f"{library} has no function {name!r}: write it with others, or give the library a backend that has it"
+        )
 
     return function
 
@@ -118,7 +125,9 @@ class Ground(Level):
 
     # ---- operands
     def lift_operands(self, primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return ``operands`` with Python numbers turned into 0-d arrays of their neighbours' dtype; refuse what is no array of this library."""
+        """Return ``operands`` with Python numbers turned into 0-d arrays of their neighbours' dtype; refuse what is
+        no array of this library.
+        """
         like = None
         numbers = False
         for i, x in enumerate(operands):
@@ -135,7 +144,9 @@ class Ground(Level):
         return self.library.asarray(x) if like is None else self.scalar(x, like.dtype, like)
 
     def scalar(self, value: Any, dtype: Any, like: Any) -> Any:
-        """Return ``value`` as a 0-d array of ``dtype``, on the device of ``like``; the same number gives the same array again."""
+        """Return ``value`` as a 0-d array of ``dtype``, on the device of ``like``; the same number gives the same
+        array again.
+        """
         device = None if self.backend.one_device else self.backend.device_of(bottom(like))
         key = (value, dtype, device, type(value))
         found = self._scalars.get(key)
@@ -150,11 +161,11 @@ class Ground(Level):
         kind = type(value)
         if kind is complex and self.is_kind(dtype, "real floating"):
             dtype = self.library.result_type(dtype, self.library.complex64)
-        elif kind is float and not self.is_kind(dtype, ("real floating", "complex floating")):
-            dtype = None
-        elif kind is int and self.is_kind(dtype, "bool"):
-            dtype = None
-        elif kind is bool and not self.is_kind(dtype, "bool"):
+        elif (
+            (kind is float and not self.is_kind(dtype, ("real floating", "complex floating")))
+            or (kind is int and self.is_kind(dtype, "bool"))
+            or (kind is bool and not self.is_kind(dtype, "bool"))
+        ):
             dtype = None
         return self.library.asarray(value, dtype=dtype, **({} if device is None else {"device": device}))
 
@@ -189,4 +200,4 @@ class Ground(Level):
 
 
 def _mixed(given: str, expected: str, where: str) -> str:
-    return f"{where} is an array of {given} among arrays of {expected}: convert it first, with {expected}'s asarray or from_dlpack"
+    return f"{where} is an array of {given} among arrays of {expected}: convert it first, with asarray or from_dlpack"

@@ -1,7 +1,7 @@
 """Namespace: the differentiable Array API namespace over a library.
 
-It holds no operation of its own: its functions are made from the table of primitives, from the composites, and from the library's
-own functions for what makes arrays or only asks about dtypes. It does not know what a level does.
+It holds no operation of its own: its functions are made from the table of primitives, from the composites, and from
+the library's own functions for what makes arrays or only asks about dtypes. It does not know what a level does.
 """
 
 import threading
@@ -26,7 +26,15 @@ assert _rules
 installed()
 
 _CONSTANTS = ("e", "inf", "nan", "newaxis", "pi")
-_ASKING = ("__array_api_version__", "__array_namespace_info__", "broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype")
+_ASKING = (
+    "__array_api_version__",
+    "__array_namespace_info__",
+    "broadcast_shapes",
+    "can_cast",
+    "finfo",
+    "iinfo",
+    "isdtype",
+)
 _DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
@@ -36,7 +44,8 @@ _EXTENSIONS = ("linalg", "fft")
 
 
 class Namespace:
-    """The Array API functions over one library, each of which takes Arrays, that library's arrays and Python numbers, and returns Arrays.
+    """The Array API functions over one library, each of which takes Arrays, that library's arrays and Python numbers,
+    and returns Arrays.
 
     >>> import numpy, tl_arrayapi as tl
     >>> xp = tl.namespace(numpy)
@@ -67,13 +76,18 @@ class Namespace:
             return getattr(self.inner, name)
         if name in _EXTENSIONS and hasattr(self.inner, name):
             return self._extension(name)
-        raise AttributeError(f"{self.__name__} has no attribute {name!r}: the Array API standard does not have it, or {self.inner.__name__} does not")
+        raise AttributeError(
+            f"{self.__name__} has no attribute {name!r}: the Array API standard does not have it, or "
+            f"{self.inner.__name__} does not"
+        )
 
     def _extension(self, where: str) -> SimpleNamespace:
         functions: dict[str, Callable[..., Any]] = {}
         for place, name in PRIMITIVES:
             if place == where and hasattr(getattr(self.inner, where), name):
-                functions[name] = _named(function_of(PRIMITIVES[place, name], self.ground), name, getattr(self.inner, where))
+                functions[name] = _named(
+                    function_of(PRIMITIVES[place, name], self.ground), name, getattr(self.inner, where)
+                )
         for name, composite in composites.EXTENSIONS[where].items():
             functions[name] = composites.bound(composite, self)
         for name, function in creation.EXTENSIONS[where].items():
@@ -93,14 +107,20 @@ class Namespace:
 
     # ---- for the engine
     def at_version(self, version: str) -> "Namespace":
-        """Return this namespace where its library knows ``version`` of the standard; the functions are the same in all of them."""
+        """Return this namespace where its library knows ``version`` of the standard; the functions are the same in
+        all of them.
+        """
         known = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
         if version not in known:
-            raise BackendError(f"version {version!r} of the Array API standard is not known: one of {', '.join(known)} is")
+            raise BackendError(
+                f"version {version!r} of the Array API standard is not known: one of {', '.join(known)} is"
+            )
         return self
 
     def lift(self, x: Any, where: str = "an argument") -> Array:
-        """Return ``x`` as an Array: itself if it is one, a constant if it is an array of this library or a Python number."""
+        """Return ``x`` as an Array: itself if it is one, a constant if it is an array of this library or a Python
+        number.
+        """
         if type(x) is Array:
             return x
         if isinstance(x, (bool, int, float, complex)) and not hasattr(x, "shape"):
@@ -125,7 +145,8 @@ _LOCK = threading.Lock()
 
 
 def namespace(xp: Any = None) -> Namespace:
-    """Return the differentiable namespace over ``xp``: an Array API module or namespace object, raw, compat's or one of these; None is NumPy.
+    """Return the differentiable namespace over ``xp``: an Array API module or namespace object, raw, compat's or one
+    of these; None is NumPy.
 
     The same library gives the same object. A value that is no namespace raises `BackendError`.
 
@@ -155,7 +176,8 @@ def namespace_of_type(x: Any) -> Namespace | None:
 
 
 def array_namespace(*xs: Any) -> Any:
-    """Return the namespace of arrays: inside a differentiated function the differentiable one, elsewhere the library's own.
+    """Return the namespace of arrays: inside a differentiated function the differentiable one, elsewhere the
+    library's own.
 
     Python numbers and None are passed over. Arrays of two libraries, or no array at all, raise `NamespaceError`.
 
@@ -169,20 +191,25 @@ def array_namespace(*xs: Any) -> Any:
         if type(x) is Array:
             if level is None or x.level.number > level.number:
                 level = x.level
-        elif x is not None and not isinstance(x, (bool, int, float, complex)) or hasattr(x, "shape"):
+        elif (x is not None and not isinstance(x, (bool, int, float, complex))) or hasattr(x, "shape"):
             found = namespace_of_type(x)
             if found is None:
-                raise NamespaceError(f"{type(x).__name__} is not an array of any Array API library: give arrays, or Python numbers beside them")
+                raise NamespaceError(
+                    f"{type(x).__name__} is not an array of any Array API library: give arrays, or Python numbers "
+                    f"beside them"
+                )
             if plain is not None and found is not plain:
-                raise NamespaceError(f"arrays of {plain.inner.__name__} and {found.inner.__name__} are mixed: convert one of them first")
+                raise NamespaceError(
+                    f"arrays of {plain.inner.__name__} and {found.inner.__name__} are mixed: convert one of them first"
+                )
             plain = found
     if level is not None:
         ours: Namespace = level.namespace
         if plain is not None and plain.backend is not ours.backend:
-            raise NamespaceError(f"arrays of {plain.inner.__name__} and {ours.inner.__name__} are mixed: convert one of them first")
+            raise NamespaceError(
+                f"arrays of {plain.inner.__name__} and {ours.inner.__name__} are mixed: convert one of them first"
+            )
         return ours
     if plain is None:
         raise NamespaceError("no array was given: a namespace is that of at least one array")
     return plain.inner
-
-

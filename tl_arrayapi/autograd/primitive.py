@@ -1,8 +1,9 @@
 """The table of primitives: functions of the standard, each under its own name with its derivative rules.
 
-A rule is called as ``rule(xp, g, out, *operands, **static)`` and returns the cotangent of one operand, linear in ``g`` and without
-conjugation. ``xp`` is the library itself when a first-order gradient runs, and a differentiable namespace when the gradient is itself
-differentiated or traced. A rule need not undo broadcasting, nor restore a dtype: the tape does both, in one place.
+A rule is called as ``rule(xp, g, out, *operands, **static)`` and returns the cotangent of one operand, linear in
+``g`` and without conjugation. ``xp`` is the library itself when a first-order gradient runs, and a differentiable
+namespace when the gradient is itself differentiated or traced. A rule need not undo broadcasting, nor restore a
+dtype: the tape does both, in one place.
 
 This module knows the table and nothing of arrays, levels or libraries.
 """
@@ -34,9 +35,10 @@ class Kind(Enum):
 class Primitive:
     """One function of the standard and everything that the engine knows about it.
 
-    ``vjps`` has one rule an operand (None: no gradient flows there). ``gather`` marks a function that takes one sequence of arrays, and has
-    one rule that returns all their cotangents. ``positional`` names the static arguments that callers may pass by position. ``where`` is
-    the sub-namespace that the function lives in, if any; a function that is not in the standard has ``public`` False.
+    ``vjps`` has one rule an operand (None: no gradient flows there). ``gather`` marks a function that takes one
+    sequence of arrays, and has one rule that returns all their cotangents. ``positional`` names the static arguments
+    that callers may pass by position. ``where`` is the sub-namespace that the function lives in, if any; a function
+    that is not in the standard has ``public`` False.
     """
 
     name: str

@@ -10,7 +10,9 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def user_line() -> str:
-    """Return ``file:line: code`` of the innermost caller outside of this package, or an empty string where there is none."""
+    """Return ``file:line: code`` of the innermost caller outside of this package, or an empty string where there is
+    none.
+    """
     frame = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         frame = frame.f_back  # type: ignore[assignment]

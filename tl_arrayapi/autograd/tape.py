@@ -1,7 +1,8 @@
 """Tape, the level of reverse-mode differentiation: it records operations and replays their rules backwards.
 
-A node is (primitive, parents, operands, static, out): parents are the places of watched operands (None for others), operands and out are values
-of the level below. The tape holds values, never Arrays of its own, so that nothing refers back to it.
+A node is (primitive, parents, operands, static, out): parents are the places of watched operands (None for others),
+operands and out are values of the level below. The tape holds values, never Arrays of its own, so that nothing refers
+back to it.
 """
 
 import itertools
@@ -55,7 +56,8 @@ class Tape(Level):
         """Run ``primitive`` one level below and record it."""
         if not self._open:
             raise TraceError(
-                f"an array is used in {primitive.name} after the function that it belonged to has returned ({user_line()}): "
+                f"an array is used in {primitive.name} after the function that it belonged to has returned "
+                f"({user_line()}): "
                 "return it from the function, instead of keeping it in a variable outside"
             )
         values, parents = [], []
@@ -79,7 +81,13 @@ class Tape(Level):
         return self._constants(out)
 
     def _record(
-        self, primitive: Primitive, parents: tuple[Any, ...], values: tuple[Any, ...], static: dict[str, Any], out: Array, is_watched: bool
+        self,
+        primitive: Primitive,
+        parents: tuple[Any, ...],
+        values: tuple[Any, ...],
+        static: dict[str, Any],
+        out: Array,
+        is_watched: bool,
     ) -> Array:
         values = tuple(_raw(x) for x in values)
         value = _raw(out)
@@ -111,7 +119,8 @@ class Tape(Level):
 
     # ---- replay
     def pull(self, index: int | None, g: Any, *, release: bool) -> list[Any]:
-        """Return the cotangents of the leaves (None: the output does not depend on that leaf) for the cotangent ``g`` of node ``index``.
+        """Return the cotangents of the leaves (None: the output does not depend on that leaf) for the cotangent ``g``
+        of node ``index``.
 
         With ``release`` each node is dropped as soon as its rules have run, and the tape cannot be replayed again.
         """
@@ -119,7 +128,10 @@ class Tape(Level):
         if index is None:
             return [None] * self.leaves
         if len(nodes) < self.leaves:
-            raise TraceError("this tape was replayed before, and has let go of what it recorded: use vjp, whose pullback may be called again")
+            raise TraceError(
+                "this tape was replayed before, and has let go of what it recorded: use vjp, whose pullback may be "
+                "called again"
+            )
         cotangents: list[Any] = [None] * (index + 1)
         cotangents[index] = g
         if type(g) is Array or self._nested:
@@ -162,7 +174,7 @@ class Tape(Level):
                     before = cotangents[parent]
                     cotangents[parent] = d if before is None else before + d
                 continue
-            for parent, x, d in _cotangents(primitive, xp, g, out, parents, operands, static):
+            for parent, d in _cotangents(primitive, xp, g, out, parents, operands, static):
                 before = cotangents[parent]
                 cotangents[parent] = d if before is None else before + d
 
@@ -182,7 +194,7 @@ class Tape(Level):
             lifted = tuple(x if type(x) is Array else Array(x, ground) for x in operands)
             out = out if type(out) is Array else Array(out, ground)
             g = g if type(g) is Array else Array(g, ground)
-            for parent, x, d in _cotangents(primitive, xp, g, out, parents, lifted, static):
+            for parent, d in _cotangents(primitive, xp, g, out, parents, lifted, static):
                 before = cotangents[parent]
                 cotangents[parent] = d if before is None else before + d
 
@@ -195,22 +207,30 @@ def _raw(x: Any) -> Any:
 
 
 def _cotangents(
-    primitive: Primitive, xp: Any, g: Any, out: Any, parents: tuple[Any, ...], operands: tuple[Any, ...], static: dict[str, Any]
+    primitive: Primitive,
+    xp: Any,
+    g: Any,
+    out: Any,
+    parents: tuple[Any, ...],
+    operands: tuple[Any, ...],
+    static: dict[str, Any],
 ) -> Any:
-    """Yield (parent, operand, cotangent) for every watched operand of a node."""
+    """Yield (parent, cotangent) for every watched operand of a node."""
     if primitive.gather is not None:
         for parent, x, d in zip(parents, operands, primitive.gather(xp, g, out, *operands, **static), strict=True):
             if parent is not None:
-                yield parent, x, conform(xp, d, x)
+                yield parent, conform(xp, d, x)
         return
     for parent, rule, x in zip(parents, primitive.vjps, operands, strict=True):
         if parent is not None and rule is not None:
             d = rule(xp, g, out, *operands, **static)
-            yield parent, x, conform(xp, d, x) if d.shape != x.shape or d.dtype is not x.dtype else d
+            yield parent, conform(xp, d, x) if d.shape != x.shape or d.dtype is not x.dtype else d
 
 
 def conform(xp: Any, d: Any, x: Any) -> Any:
-    """Give the cotangent ``d`` the shape and dtype of its operand ``x``: sum what was broadcast, and drop what is imaginary if ``x`` is real."""
+    """Give the cotangent ``d`` the shape and dtype of its operand ``x``: sum what was broadcast, and drop what is
+    imaginary if ``x`` is real.
+    """
     shape = tuple(x.shape)
     if tuple(d.shape) != shape:
         lead = d.ndim - len(shape)
@@ -227,5 +247,3 @@ def conform(xp: Any, d: Any, x: Any) -> Any:
         if d.dtype != x.dtype:
             d = xp.astype(d, x.dtype)
     return d
-
-

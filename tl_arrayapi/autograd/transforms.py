@@ -1,12 +1,14 @@
-"""The transforms that users call: each runs a function on watched Arrays of one new tape and hands back plain arrays of the library.
+"""The transforms that users call: each runs a function on watched Arrays of one new tape and hands back plain arrays
+of the library.
 
-A transform inside another works on the outer one's Arrays, and then returns Arrays: nesting is all that higher order takes.
+A transform inside another works on the outer one's Arrays, and then returns Arrays: nesting is all that higher order
+takes.
 """
 
 from collections.abc import Callable
 from functools import reduce, wraps
 from operator import add
-from typing import Any
+from typing import Any, cast
 
 from tl_arrayapi.autograd.array import Array, bottom, watched
 from tl_arrayapi.autograd.containers import map_tree
@@ -31,10 +33,20 @@ class Run:
         self.taken: set[Any] = set()  # the memory that callers hold: no result may share it
         self.inside = False
 
-    def call(self, f: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any], argnums: tuple[int, ...], strict: bool, xp: Namespace | None = None) -> Any:
-        """Run ``f`` with the arrays of ``args[i]``, i in argnums, watched and all others lifted; return what it returns.
+    def call(
+        self,
+        f: Callable[..., Any],
+        args: tuple[Any, ...],
+        keywords: dict[str, Any],
+        argnums: tuple[int, ...],
+        strict: bool,
+        xp: Namespace | None = None,
+    ) -> Any:
+        """Run ``f`` with the arrays of ``args[i]``, i in argnums, watched and all others lifted; return what it
+        returns.
 
-        With ``strict`` a leaf that cannot have a gradient is refused by its path; without, it is passed on as a constant.
+        With ``strict`` a leaf that cannot have a gradient is refused by its path; without, it is passed on as a
+        constant.
         """
         if xp is None:
             self._find_namespace(args, keywords)
@@ -64,18 +76,23 @@ class Run:
 
         map_tree(visit, (args, keywords), "args")
         if not found:
-            raise NamespaceError("no argument is an array: give arrays of one Array API library, such as numpy.asarray(2.0) for a number")
+            raise NamespaceError(
+                "no argument is an array: give arrays of one Array API library, such as numpy.asarray(2.0) for a number"
+            )
         if self.inside:
             self.xp = array_namespace(*(x for x in found if type(x) is Array))
         else:
-            self.xp = namespace_of_type(found[0])
+            self.xp = cast(Namespace, namespace_of_type(found[0]))
 
     def _watch(self, x: Any, path: str, strict: bool) -> Any:
         is_array = type(x) is Array or namespace_of_type(x) is not None
         if not is_array or not self.xp.ground.is_kind(x.dtype, ("real floating", "complex floating")):
             if strict:
                 given = f"an array of dtype {x.dtype}" if is_array else f"a {type(x).__name__}"
-                raise DTypeError(f"{path} has no gradient: it is {given}, and a real or complex floating array is needed. Convert it, or leave it out of argnums")
+                raise DTypeError(
+                    f"{path} has no gradient: it is {given}, and a real or complex floating array is needed. Convert "
+                    f"it, or leave it out of argnums"
+                )
             return self._lift(x, path)
         self.xp.ground.check_type(x, path)
         leaf = self.tape.watch(x)
@@ -106,7 +123,9 @@ class Run:
         return self.result(out, self.inside, self.taken)
 
     def result(self, value: Any, inside: bool, taken: set[Any]) -> Any:
-        """Return ``value`` as the caller expects it: an Array ``inside`` another transform; elsewhere a plain array, in memory that is not ``taken``."""
+        """Return ``value`` as the caller expects it: an Array ``inside`` another transform; elsewhere a plain array,
+        in memory that is not ``taken``.
+        """
         if inside:
             return value if type(value) is Array or not _is_array(value) else Array(value, self.xp.ground)
         while type(value) is Array and value.index is None:
@@ -152,7 +171,10 @@ def _positions(argnums: int | tuple[int, ...], count: int) -> tuple[int, ...]:
     wanted = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     for i in wanted:
         if not isinstance(i, int) or not -count <= i < count:
-            raise StructureError(f"argnums={argnums!r} names an argument that is not there: the function was called with {count} positional arguments")
+            raise StructureError(
+                f"argnums={argnums!r} names an argument that is not there: the function was called with {count} "
+                f"positional arguments"
+            )
     positions = tuple(i % count for i in wanted)
     if len(set(positions)) < len(positions):
         raise StructureError(f"argnums={argnums!r} names an argument twice")
@@ -162,12 +184,13 @@ def _positions(argnums: int | tuple[int, ...], count: int) -> tuple[int, ...]:
 def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., tuple[Any, Any]]:
     """Return a function that computes ``f`` and its gradient with respect to the arguments at ``argnums``.
 
-    ``f`` returns a 0-d real floating array. Arguments are arrays, or tuples, lists and dicts of arrays, nested; the gradient has the structure
-    of the argument, or is a tuple of such for several argnums. All are plain arrays of the arguments' library; where ``f`` does not depend on an array its
-    gradient is zeros. The gradient of a complex array is that of JAX's convention: df = Re(g dz), without conjugation.
+    ``f`` returns a 0-d real floating array. Arguments are arrays, or tuples, lists and dicts of arrays, nested; the
+    gradient has the structure of the argument, or is a tuple of such for several argnums. All are plain arrays of the
+    arguments' library; where ``f`` does not depend on an array its gradient is zeros. The gradient of a complex array
+    is that of JAX's convention: df = Re(g dz), without conjugation.
 
-    Raises `ShapeError` or `DTypeError` if ``f`` returns anything else, `DTypeError` naming the path of a leaf that has no gradient, and `NamespaceError`
-    where libraries are mixed.
+    Raises `ShapeError` or `DTypeError` if ``f`` returns anything else, `DTypeError` naming the path of a leaf that
+    has no gradient, and `NamespaceError` where libraries are mixed.
 
     >>> import numpy, tl_arrayapi as tl
     >>> def loss(w, x):
@@ -192,11 +215,17 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
 
 def _checked_loss(trace: Run, out: Any) -> Any:
     if isinstance(out, _NUMBERS) and not hasattr(out, "shape"):
-        raise DTypeError(f"the loss is the Python number {out!r}, not an array: it depends on no argument. Return a 0-d array")
+        raise DTypeError(
+            f"the loss is the Python number {out!r}, not an array: it depends on no argument. Return a 0-d array"
+        )
     if not _is_array(out):
-        raise DTypeError(f"the loss must be a 0-d array; got a {type(out).__name__}: return one array, such as xp.mean(errors)")
+        raise DTypeError(
+            f"the loss must be a 0-d array; got a {type(out).__name__}: return one array, such as xp.mean(errors)"
+        )
     if tuple(out.shape) != ():
-        raise ShapeError(f"the loss must be a 0-d array; got shape {tuple(out.shape)}: reduce it with xp.mean or xp.sum")
+        raise ShapeError(
+            f"the loss must be a 0-d array; got shape {tuple(out.shape)}: reduce it with xp.mean or xp.sum"
+        )
     if not trace.xp.ground.is_kind(out.dtype, "real floating"):
         raise DTypeError(f"the loss must be real and floating; got dtype {out.dtype}: use xp.abs, xp.real or xp.astype")
     trace.xp.ground.check_type(out, "the loss")
@@ -204,14 +233,17 @@ def _checked_loss(trace: Run, out: Any) -> Any:
 
 
 def evaluate(loss: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str, Any], xp: Namespace) -> Any:
-    """Return ``loss(*args, **keywords)``, checked to be a loss: the same functions run as under `value_and_grad`, and nothing is recorded."""
+    """Return ``loss(*args, **keywords)``, checked to be a loss: the same functions run as under `value_and_grad`, and
+    nothing is recorded.
+    """
     trace = Run()
     out = trace.call(loss, args, keywords, (), strict=True, xp=xp)
     return trace.below(_checked_loss(trace, out))
 
 
 def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:
-    """Return a function that computes the gradient of ``f`` with respect to the arguments at ``argnums``: `value_and_grad` without the value.
+    """Return a function that computes the gradient of ``f`` with respect to the arguments at ``argnums``:
+    `value_and_grad` without the value.
 
     >>> import numpy, tl_arrayapi as tl
     >>> tl.grad(lambda x: x * x)(numpy.asarray(3.0))
@@ -227,10 +259,11 @@ def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[
 
 
 def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
-    """Return ``f(*args)`` and its pullback, a function from a cotangent of the result to the cotangents of the arguments.
+    """Return ``f(*args)`` and its pullback, a function from a cotangent of the result to the cotangents of the
+    arguments.
 
-    The result may be of any shape, and nested; the cotangent has its structure, shapes and dtypes. The pullback returns a tuple, one entry an argument, with None
-    for a leaf that is not a floating array, and may be called again.
+    The result may be of any shape, and nested; the cotangent has its structure, shapes and dtypes. The pullback
+    returns a tuple, one entry an argument, with None for a leaf that is not a floating array, and may be called again.
 
     >>> import numpy, tl_arrayapi as tl
     >>> out, pullback = tl.vjp(lambda x: x * x, numpy.asarray([1.0, 2.0]))
@@ -257,12 +290,14 @@ def _pair(trace: Run, out: Any, g: Any, path: str, pairs: list[tuple[Any, Any]])
     """Pair every array of a result with its cotangent."""
     if isinstance(out, (tuple, list)):
         if not isinstance(g, (tuple, list)) or len(g) != len(out):
-            raise StructureError(f"the cotangent of {path} must be a {type(out).__name__} of {len(out)}; got {_kind(g)}")
+            raise StructureError(
+                f"the cotangent of {path} must be a {type(out).__name__} of {len(out)}; got {_kind(g)}"
+            )
         for i, (x, c) in enumerate(zip(out, g, strict=True)):
             _pair(trace, x, c, f"{path}[{i}]", pairs)
         return
     if isinstance(out, dict):
-        if not isinstance(g, dict) or list(g) != list(out) and set(g) != set(out):
+        if not isinstance(g, dict) or (list(g) != list(out) and set(g) != set(out)):
             raise StructureError(f"the cotangent of {path} must be a dict with the keys {list(out)}; got {_kind(g)}")
         for key, x in out.items():
             _pair(trace, x, g[key], f'{path}["{key}"]', pairs)
@@ -284,7 +319,8 @@ def _kind(x: Any) -> str:
 
 
 def stop_gradient(x: Any) -> Any:
-    """Return ``x`` as a constant: the same values, through which no gradient flows. Containers are stopped leaf by leaf.
+    """Return ``x`` as a constant: the same values, through which no gradient flows. Containers are stopped leaf by
+    leaf.
 
     >>> import numpy, tl_arrayapi as tl
     >>> tl.grad(lambda x: x * tl.stop_gradient(x))(numpy.asarray(3.0))

@@ -1,21 +1,30 @@
 """The Backend protocol: what one library needs beyond the standard, with a portable default for every method.
 
-A subclass overrides what its library does better or differently; a library that nobody has heard of works with this class as it is.
-Nothing here may know a library by name, NumPy as the host's library excepted, nor anything of differentiation.
+A subclass overrides what its library does better or differently; a library that nobody has heard of works with this
+class as it is. Nothing here may know a library by name, NumPy as the host's library excepted, nor anything of
+differentiation.
 """
 
 import importlib
+import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import array_api_compat
 import numpy
 
+from tl_arrayapi.backends.portable import scatter_add
 from tl_arrayapi.errors import BackendError, DeviceError, DTypeError
 
-__all__ = ["API_VERSION", "Backend"]
+__all__ = ["API_VERSION", "DTYPES", "Backend"]
 
 API_VERSION = 1
+
+DTYPES = (
+    *("float32", "float64", "float16", "bfloat16", "complex64", "complex128", "bool"),
+    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+)
+"""The names that a dtype may go by here: the standard's, and two halves."""
 
 _NOT_THROUGH_DLPACK = (AttributeError, TypeError, BufferError, NotImplementedError, RuntimeError, ValueError)
 
@@ -23,8 +32,9 @@ _NOT_THROUGH_DLPACK = (AttributeError, TypeError, BufferError, NotImplementedErr
 class Backend:
     """Describe one array library to the rest of the package.
 
-    ``namespace`` is the library's Array API namespace (compat's, where compat has one). A plug-in derives from this class, sets ``name``, and says in
-    `matches` which namespaces it describes; `docs/adding-a-library.md` has an example.
+    ``namespace`` is the library's Array API namespace (compat's, where compat has one). A plug-in derives from this
+    class, sets ``name``, and says in `matches` which namespaces it describes; `docs/adding-a-library.md` has an
+    example.
 
     >>> import array_api_strict
     >>> Backend(array_api_strict).dtype_name(array_api_strict.float32)
@@ -34,7 +44,7 @@ class Backend:
     api_version: ClassVar[int] = API_VERSION
     """The version of this protocol that a plug-in was written for."""
 
-    name: ClassVar[str] = ""
+    name: str = ""
     """The library's name, as a user writes it; empty for a library without a backend of its own."""
 
     replaces: ClassVar[tuple[str, ...]] = ()
@@ -52,7 +62,7 @@ class Backend:
     def __init__(self, namespace: Any) -> None:
         self.namespace = namespace
         if not self.name:
-            self.name = namespace.__name__  # type: ignore[misc]
+            self.name = namespace.__name__
 
     @classmethod
     def matches(cls, namespace: Any) -> bool:
@@ -65,26 +75,22 @@ class Backend:
     # ---- what engine and module ask for
     @property
     def functions(self) -> Mapping[str, Callable[..., Any]]:
-        """Faster, or corrected, forms of functions of the standard, by their names (``"linalg.cholesky"`` for one of an extension).
+        """Faster, or corrected, forms of functions of the standard, by their names.
 
-        Besides these, ``embed``, ``getitem``, ``relu`` and ``scatter_add`` may be given: see `tl_arrayapi.autograd.ground`.
+        One of an extension goes by ``"linalg.cholesky"``. Besides the standard's, ``embed``, ``getitem``, ``relu`` and
+        ``scatter_add`` may be given: see `tl_arrayapi.autograd.ground`.
         """
         return {}
 
     def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
-        """Return zeros of ``shape`` plus ``updates``, added along ``axis`` at the 1-d ``indices``; equal indices add up, negative ones count from the end.
+        """Return zeros of ``shape`` plus ``updates``, added along ``axis`` at the 1-d integer ``indices``.
 
-        The standard has no such function: this one is a product with the one-hot matrix of the indices.
+        Equal indices add up, negative ones count from the end. The standard has no such function.
         """
-        xp = self.namespace
-        count = shape[axis]
-        indices = xp.where(indices < 0, indices + count, indices)
-        positions = xp.arange(count, dtype=indices.dtype, device=self.device_of(indices))
-        one_hot = xp.astype(xp.expand_dims(positions, axis=1) == xp.expand_dims(indices, axis=0), updates.dtype)
-        return xp.moveaxis(xp.tensordot(one_hot, updates, axes=((1,), (axis,))), 0, axis)
+        return scatter_add(self.namespace, shape, indices, updates, axis, self.device_of(updates))
 
     def check(self, array: Any, where: str) -> None:
-        """Raise where ``array``, met at ``where``, is one that this library's arrays can be but the engine cannot take."""
+        """Raise where ``array``, met at ``where``, is one that the library makes but the engine cannot take."""
 
     def result(self, array: Any) -> Any:
         """Return ``array`` as a caller may keep it: an array, never a scalar, and no view of what others hold."""
@@ -95,10 +101,10 @@ class Backend:
         return id(array)
 
     def fill(self, scheme: Any, shape: tuple[int, ...], dtype: str, device: Any, chunks: Any = None) -> Any:
-        """Return an array of ``shape`` filled by an initialiser, where it will live."""
-        from tl_arrayapi.init.fills import fill
+        """Return an array of ``shape`` filled by an initialiser, where it will live; ``chunks`` are for lazy ones."""
+        from tl_arrayapi.init.fills import BLOCK, fill
 
-        return fill(scheme, shape, self.namespace, dtype, device)
+        return fill(scheme, shape, self.namespace, dtype, device, block=None if self.lazy else BLOCK)
 
     # ---- devices and dtypes
     def device_of(self, array: Any) -> Any:
@@ -110,37 +116,49 @@ class Backend:
         return array_api_compat.to_device(array, device)
 
     def devices(self) -> list[Any]:
-        """List the devices that the library can use here."""
+        """List the devices that the library can use here; empty where it does not say."""
         info = getattr(self.namespace, "__array_namespace_info__", None)
         return [device for device in info().devices() if device is not None] if info is not None else []
 
     def device(self, name: Any) -> Any:
-        """Turn what a user wrote (None, a string, a device) into a device of the library; None stays None."""
-        if name is None or not isinstance(name, str):
-            return name
-        for device in self.devices():
-            if name in (str(device), getattr(device, "_device", None)):
+        """Turn what a user wrote into a device of the library: a device, its text, or the name that its text quotes.
+
+        None stays None. Raises `DeviceError` where the library has no such device.
+        """
+        if name is None:
+            return None
+        known = self.devices()
+        for device in known:
+            if device == name or name == str(device) or f"'{name}'" in str(device):
                 return device
-        raise DeviceError(
-            f"{self.name} has no device {name!r} here: it has {', '.join(sorted(map(str, self.devices()))) or 'none'}"
-        )
+        if not known and not isinstance(name, str):
+            return name
+        raise self.no_device(name)
+
+    def no_device(self, name: Any) -> DeviceError:
+        """Return the error that says that there is no device ``name``, and which ones there are."""
+        listed = ", ".join(str(device) for device in self.devices()) or "none that it lists"
+        return DeviceError(f"{self.name} has no device {name!r} here: it has {listed}")
 
     def dtype(self, name: str) -> Any:
-        """Turn a dtype's name into a dtype of the library."""
-        found = getattr(self.namespace, name, None)
-        if found is None:
+        """Turn a dtype's name into a dtype of the library; raises `DTypeError` where there is none."""
+        if name not in DTYPES or not hasattr(self.namespace, name):
             raise DTypeError(f"{self.name} has no dtype {name!r}: choose another")
-        return found
+        return getattr(self.namespace, name)
 
     def dtype_name(self, dtype: Any) -> str:
         """Return the name that the standard gives to ``dtype``, such as ``"float32"``."""
-        return str(dtype).rpartition(".")[2]
+        for name in DTYPES:
+            if hasattr(self.namespace, name) and getattr(self.namespace, name) == dtype:
+                return name
+        raise DTypeError(f"{dtype!r} is not a dtype of {self.name}")
 
     # ---- host
     def to_host(self, array: Any) -> numpy.ndarray[Any, Any]:
-        """Return the values of ``array`` as a NumPy array of the same dtype; a lazy array is computed.
+        """Return the values of ``array`` as a NumPy array of the same dtype, to be read only; a lazy array is computed.
 
-        Without DLPack, each element is read by itself.
+        The values come through DLPack. Where the library has none, each element is indexed and read by float(), int(),
+        bool() or complex(), which every array of the standard has: slow, and right.
         """
         try:
             return numpy.from_dlpack(array, device="cpu", copy=None)
@@ -150,13 +168,13 @@ class Backend:
     def _read(self, array: Any) -> numpy.ndarray[Any, Any]:
         xp = self.namespace
         name = self.dtype_name(array.dtype)
+        if name == "bfloat16":
+            raise DTypeError(f"the host has no bfloat16: convert the array of {self.name} to float32 first")
         kinds = {"bool": bool, "integral": int, "real floating": float, "complex floating": complex}
-        convert = next((python for kind, python in kinds.items() if xp.isdtype(array.dtype, kind)), None)
-        if convert is None or name == "bfloat16":
-            raise DTypeError(f"{name} values of {self.name} cannot be read on the host: convert them to float32 first")
+        convert = next(python for kind, python in kinds.items() if xp.isdtype(array.dtype, kind))
         flat = xp.reshape(array, (-1,))
         try:
-            values = [convert(flat[i]) for i in range(flat.shape[0])]
+            values = [convert(flat[i]) for i in range(math.prod(array.shape))]
         except (TypeError, ValueError) as error:
             raise BackendError(
                 f"arrays of {self.name} cannot be read on the host ({error}): give the library a backend with a to_host"
@@ -166,7 +184,7 @@ class Backend:
     def from_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:
         """Copy a NumPy array to the library, as ``dtype`` (its own where None), on ``device``.
 
-        Without DLPack, it goes as nested lists.
+        The values go through DLPack. Where the library has none, they go as nested lists of Python numbers.
         """
         xp = self.namespace
         name = array.dtype.name if dtype is None else dtype
@@ -177,6 +195,8 @@ class Backend:
             made = xp.from_dlpack(host, **keywords)
         except _NOT_THROUGH_DLPACK:
             made = xp.asarray(host.tolist(), dtype=self.dtype(host.dtype.name), **keywords)
+            # An empty list, or one of empty lists, does not tell its shape.
+            made = made if 0 not in host.shape else xp.reshape(made, host.shape)
         return made if made.dtype == wanted else xp.astype(made, wanted)
 
     # ---- computing behind the caller's back
@@ -189,6 +209,10 @@ class Backend:
 
     # ---- information
     def version(self) -> str:
-        """Return the library's version."""
-        module = importlib.import_module(self.namespace.__name__.removeprefix("array_api_compat.").partition(".")[0])
+        """Return the library's version, or ``"unknown"``."""
+        top = self.namespace.__name__.removeprefix("array_api_compat.").partition(".")[0]
+        try:
+            module = importlib.import_module(top)
+        except ImportError:  # a namespace object, whose name is nothing to import
+            module = self.namespace
         return str(getattr(module, "__version__", "unknown"))

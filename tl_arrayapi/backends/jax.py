@@ -14,11 +14,24 @@ __all__ = ["JaxBackend"]
 
 
 def _embed(x: Any, /, shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
-    return jax.numpy.zeros(shape, x.dtype).at[key].set(x)
+    return jax.numpy.zeros(shape, x.dtype, device=_device(x)).at[key].set(x)
+
+
+def _device(array: Any) -> Any:
+    """Return the one device of ``array``; None for what is traced, or spread over several."""
+    if isinstance(array, jax.core.Tracer):
+        return None
+    devices = array.devices()
+    return next(iter(devices)) if len(devices) == 1 else None
 
 
 class JaxBackend(Backend):
-    """Describe JAX; a device is one of ``jax.devices()``, or its platform and number, ``"cpu:0"``."""
+    """Describe JAX; a device is one of ``jax.devices()``, or its platform and number, ``"cpu:0"``.
+
+    >>> import jax.numpy, tl_arrayapi as tl
+    >>> tl.backends.get(jax.numpy).device("cpu:0").platform
+    'cpu'
+    """
 
     name = "jax"
     # Under jax.jit and its relatives even a constant is traced.
@@ -31,7 +44,8 @@ class JaxBackend(Backend):
 
     def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
         """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``."""
-        return jax.numpy.zeros(shape, updates.dtype).at[(*(slice(None),) * axis, indices)].add(updates)
+        zeros = jax.numpy.zeros(shape, updates.dtype, device=_device(updates))
+        return zeros.at[(*(slice(None),) * axis, indices)].add(updates)
 
     def result(self, array: Any) -> Any:
         """Return ``array``: JAX's arrays are immutable."""
@@ -39,30 +53,36 @@ class JaxBackend(Backend):
 
     def device_of(self, array: Any) -> Any:
         """Return the device of ``array``; None for what is traced, or spread over several."""
-        if isinstance(array, jax.core.Tracer):
-            return None
-        devices = array.devices()
-        return next(iter(devices)) if len(devices) == 1 else None
+        return _device(array)
 
     def devices(self) -> list[Any]:
-        """List the devices of every platform."""
-        return list(jax.devices())
+        """List the devices of the default platform, and the host's."""
+        found = jax.devices()
+        return found if found[0].platform == "cpu" else [*found, *jax.devices("cpu")]
 
     def device(self, name: Any) -> Any:
         """Turn "cpu", "gpu:1" or a device's own text into a device."""
-        if name is None or not isinstance(name, str):
+        if name is None or isinstance(name, (jax.Device, jax.sharding.Sharding)):
             return name
-        platform, _, place = name.partition(":")
+        platform, _, place = str(name).partition(":")
         for device in self.devices():
-            if name == str(device) or (platform == device.platform and int(place or 0 if (place or "0").isdecimal() else -1) == device.id):
+            kinds = {device.platform, device.client.platform}
+            if name == str(device) or (platform in kinds and (place or "0") == str(device.id)):
                 return device
-        raise DeviceError(f"jax has no device {name!r} here: it has {', '.join(f'{d.platform}:{d.id}' for d in self.devices())}")
+        raise self.no_device(name)
+
+    def no_device(self, name: Any) -> DeviceError:
+        """Return the error that lists devices as `device` takes them."""
+        listed = ", ".join(f"{device.platform}:{device.id}" for device in self.devices())
+        return DeviceError(f"jax has no device {name!r} here: it has {listed}")
 
     def dtype(self, name: str) -> Any:
         """Return the dtype object of that name; 64-bit ones exist only with JAX_ENABLE_X64."""
         found = numpy.dtype(super().dtype(name))
-        if found.itemsize == (16 if found.kind == "c" else 8) and not jax.config.jax_enable_x64:  # type: ignore[attr-defined]
-            raise DTypeError(f"jax has no {name} unless 64-bit numbers are switched on: set JAX_ENABLE_X64=1, or choose a smaller dtype")
+        if jax.dtypes.canonicalize_dtype(found) != found:
+            raise DTypeError(
+                f"jax has no {name} unless 64-bit numbers are switched on: set JAX_ENABLE_X64=1, or choose a smaller dtype"
+            )
         return found
 
     def dtype_name(self, dtype: Any) -> str:
@@ -72,7 +92,7 @@ class JaxBackend(Backend):
     def to_host(self, array: Any) -> numpy.ndarray[Any, Any]:
         """Copy to the host."""
         if self.dtype_name(array.dtype) == "bfloat16":
-            raise DTypeError("the host's library has no bfloat16: convert the array to float32 first")
+            raise DTypeError("the host has no bfloat16: convert the array to float32 first")
         return numpy.asarray(array)
 
     def from_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:

@@ -1,7 +1,7 @@
 """The registry: which backend describes a library. It alone loads backends, each on the first use of its library.
 
-Built-in backends are known by the name of the namespace that they describe; other packages add theirs through the entry-point group
-"tl_arrayapi.backends". A library that has none gets the portable `Backend`.
+Built-in backends are known by the name of the namespace that they describe; other packages add theirs through the
+entry-point group "tl_arrayapi.backends". A library that has none gets the portable `Backend`.
 """
 
 import functools
@@ -37,7 +37,9 @@ class _BuiltIn:
 
 _BUILT_IN = (
     _BuiltIn("numpy", "numpy", "array_api_compat.numpy", "numpy:NumPyBackend", None, ("numpy",)),
-    _BuiltIn("cupy", "cupy", "array_api_compat.cupy", "cupy:CuPyBackend", "cuda12", ("cupy-cuda12x", "cupy-cuda13x", "cupy")),
+    _BuiltIn(
+        "cupy", "cupy", "array_api_compat.cupy", "cupy:CuPyBackend", "cuda12", ("cupy-cuda12x", "cupy-cuda13x", "cupy")
+    ),
     _BuiltIn("dask", "dask.array", "array_api_compat.dask.array", "dask:DaskBackend", "dask", ("dask",)),
     _BuiltIn("torch", "torch", "array_api_compat.torch", "torch:TorchBackend", "torch", ("torch",)),
     _BuiltIn("jax", "jax.numpy", "jax.numpy", "jax:JaxBackend", "jax", ("jax",)),
@@ -53,10 +55,12 @@ _LOCK = threading.RLock()
 
 
 def get(xp: Any = None) -> Backend:
-    """Return the backend of a library: of its name, its namespace (raw, compat's or a `tl.namespace`), or, where None, of NumPy.
+    """Return the backend of a library: of its name, its namespace (raw, compat's or a `tl.namespace`), or, where
+    None, of NumPy.
 
-    The same library gives the same object. A name is one of those that `available` lists, or the path of any importable Array API namespace. Raises
-    `MissingLibraryError` where a known library is not installed, and `BackendError` for what is no namespace.
+    The same library gives the same object. A name is one of those that `available` lists, or the path of any
+    importable Array API namespace. Raises `MissingLibraryError` where a known library is not installed, and
+    `BackendError` for what is no namespace.
 
     >>> import numpy
     >>> get("numpy") is get(numpy) is get(None)
@@ -102,19 +106,24 @@ def _imported(name: str) -> Any:
     except ImportError as error:
         if known is None:
             raise BackendError(
-                f"no Array API library {name!r}: one of {', '.join(_BY_NAME)}, or the path of an importable namespace, is expected ({error})"
+                f"no Array API library {name!r}: one of {', '.join(_BY_NAME)}, or the path of an importable "
+                f"namespace, is expected ({error})"
             ) from error
         how = f"pip install 'tl-arrayapi[{known.extra}]'" if known.extra else f"pip install {name}"
         raise MissingLibraryError(f"{name} is not installed ({error}): {how}") from error
     except ValueError as error:
-        raise BackendError(f"{name!r} is not the name of a library: one of {', '.join(_BY_NAME)} is expected") from error
+        raise BackendError(
+            f"{name!r} is not the name of a library: one of {', '.join(_BY_NAME)} is expected"
+        ) from error
 
 
 def _canonical(xp: Any) -> Any:
     """Return the namespace that the arrays of ``xp`` have: compat's, where compat wraps the library."""
     make = getattr(xp, "empty", None)
     if not callable(make) or not hasattr(xp, "__name__"):
-        raise BackendError(f"{xp!r} is not an Array API namespace: give a module such as numpy, or the name of a library")
+        raise BackendError(
+            f"{xp!r} is not an Array API namespace: give a module such as numpy, or the name of a library"
+        )
     try:
         return array_api_compat.array_namespace(make(0))
     except TypeError as error:
@@ -143,8 +152,10 @@ def _plug_ins() -> tuple[type[Backend], ...]:
     for entry in importlib.metadata.entry_points(group=GROUP):
         try:
             loaded = entry.load()
-        except Exception as error:  # whatever another package's import may raise
-            warnings.warn(f"the backend {entry.name!r} ({entry.value}) cannot be loaded and is left out: {error!r}", stacklevel=2)
+        except Exception as error:  # noqa: BLE001  (whatever another package's import may raise)
+            warnings.warn(
+                f"the backend {entry.name!r} ({entry.value}) cannot be loaded and is left out: {error!r}", stacklevel=2
+            )
             continue
         problem = _problem(loaded)
         if problem:
@@ -167,7 +178,8 @@ def _problem(loaded: Any) -> str:
 
 @dataclass(frozen=True)
 class Library:
-    """One library that `available` found: its name, whether it is installed, in which version, and the extra that installs it.
+    """One library that `available` found: its name, whether it is installed, in which version, and the extra that
+    installs it.
 
     `backend` imports it.
     """
@@ -190,10 +202,8 @@ def available() -> list[Library]:
     """
     listed = [_listed(known) for known in _BUILT_IN]
     names = {library.name for library in listed}
-    for found in _plug_ins():
-        if found.name and found.name not in names:
-            listed.append(Library(found.name, True, None, None))
-    return listed
+    added = {found.name: found for found in _plug_ins() if found.name and found.name not in names}
+    return listed + [Library(name, True, None, None) for name in added]
 
 
 def _listed(known: _BuiltIn) -> Library:

@@ -7,7 +7,7 @@ import numpy
 import torch
 
 from tl_arrayapi.backends.base import Backend
-from tl_arrayapi.errors import DeviceError, DTypeError, WatchedError
+from tl_arrayapi.errors import DTypeError, WatchedError
 
 __all__ = ["TorchBackend"]
 
@@ -19,13 +19,18 @@ def _embed(x: Any, /, shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
 
 
 class TorchBackend(Backend):
-    """Describe PyTorch; a device is ``"cpu"``, ``"cuda:0"`` or another that torch.device takes."""
+    """Describe PyTorch; a device is ``"cpu"``, ``"cuda:0"`` or another that torch.device takes.
+
+    >>> import torch, tl_arrayapi as tl
+    >>> tl.backends.get(torch).device("cpu")
+    device(type='cpu')
+    """
 
     name = "torch"
 
     @property
     def functions(self) -> Mapping[str, Callable[..., Any]]:
-        """The adjoint of a slice by assignment."""
+        """The adjoint of a slice by assignment, and relu in one kernel."""
         return {"embed": _embed, "relu": torch.relu}
 
     def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
@@ -36,48 +41,57 @@ class TorchBackend(Backend):
     def check(self, array: Any, where: str) -> None:
         """Refuse tensors that require grad: torch's own tape would record as well."""
         if array.requires_grad:
-            raise WatchedError(f"{where} is a tensor with requires_grad=True, which torch itself would record: pass it .detach()")
+            raise WatchedError(
+                f"{where} is a tensor with requires_grad=True, which torch itself would record: pass it .detach()"
+            )
 
     def result(self, array: Any) -> Any:
-        """Return ``array``, or a copy of it where it is a part of another tensor, or spread over fewer elements than it shows."""
+        """Return ``array``, or a copy where it is a part of a tensor, or shows an element at several places."""
         whole = array.untyped_storage().nbytes() == array.numel() * array.element_size()
-        return array if whole and not array.is_conj() and not array.is_neg() else array.resolve_conj().resolve_neg().clone()
+        if whole and not array.is_conj() and not array.is_neg():
+            return array
+        return array.resolve_conj().resolve_neg().clone()
 
     def memory(self, array: Any) -> Hashable:
-        """Return the address of the first element."""
-        return array.data_ptr() or id(array)
+        """Return the address of the storage, which views share."""
+        return array.untyped_storage().data_ptr() or id(array)
 
     def devices(self) -> list[Any]:
-        """List the host and the GPUs."""
-        names = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-        return [torch.device(name) for name in names]
+        """List the host and the accelerators."""
+        found = [torch.device("cpu")]
+        if torch.accelerator.is_available():
+            kind = torch.accelerator.current_accelerator().type
+            found += [torch.device(kind, place) for place in range(torch.accelerator.device_count())]
+        return found
 
     def device(self, name: Any) -> Any:
-        """Turn a device's name into a device, and refuse one that is not there."""
-        if name is None or not isinstance(name, str):
-            return name
+        """Turn a device's name into a device, and refuse one that is not there or holds no data."""
+        if name is None:
+            return None
         try:
             device = torch.device(name)
             torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:
-            listed = ", ".join(map(str, self.devices()))
-            raise DeviceError(f"torch has no device {name!r} here: it has {listed}") from error
+        except (RuntimeError, AssertionError, TypeError, ValueError) as error:
+            raise self.no_device(name) from error
+        if device.type == "meta":
+            raise self.no_device(name)
         return device
 
     def to_host(self, array: Any) -> numpy.ndarray[Any, Any]:
         """Copy to the host where it is elsewhere."""
         if array.dtype == torch.bfloat16:
-            raise DTypeError("the host's library has no bfloat16: convert the tensor to float32 first")
+            raise DTypeError("the host has no bfloat16: convert the tensor to float32 first")
         host: numpy.ndarray[Any, Any] = array.detach().cpu().resolve_conj().resolve_neg().numpy()
         return host
 
     def from_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:
         """Copy ``array`` to ``device``."""
-        wanted = None if dtype is None else self.dtype(dtype)
-        host = numpy.array(array, dtype="float32" if dtype == "bfloat16" else dtype, order="C")
+        name = array.dtype.name if dtype is None else dtype
+        wanted = self.dtype(name)
+        host = numpy.array(array, dtype="float32" if name == "bfloat16" else name, order="C")
         return torch.from_numpy(host).to(dtype=wanted, device=device)
 
     def wait(self, arrays: Sequence[Any]) -> None:
-        """Synchronise the GPUs that ``arrays`` are on."""
-        for device in {x.device for x in arrays if x.device.type == "cuda"}:
-            torch.cuda.synchronize(device)
+        """Synchronise the accelerators that ``arrays`` are on."""
+        for device in {x.device for x in arrays if x.device.type != "cpu"}:
+            torch.accelerator.synchronize(device)

@@ -1,7 +1,8 @@
 """Rules of the elementwise functions.
 
-Conventions at the points where a derivative does not exist: ``maximum`` and ``minimum`` share a tie half and half, ``abs`` has 0 at 0, and
-``sqrt``, ``hypot`` and ``pow`` have 0 where their derivative would be infinite or undefined at 0. ``relu``, which is no function of the standard, has 0 at 0.
+Conventions at the points where a derivative does not exist: ``maximum`` and ``minimum`` share a tie half and half,
+``abs`` has 0 at 0, and ``sqrt``, ``hypot`` and ``pow`` have 0 where their derivative would be infinite or undefined
+at 0. ``relu``, which is no function of the standard, has 0 at 0.
 """
 
 import math
@@ -88,7 +89,9 @@ define("add", E, lambda xp, g, out, x, y: g, lambda xp, g, out, x, y: g)
 define("asin", E, lambda xp, g, out, x: g / xp.sqrt(1 - x * x))
 define("asinh", E, lambda xp, g, out, x: g / xp.sqrt(x * x + 1))
 define("atan", E, lambda xp, g, out, x: g / (x * x + 1))
-define("atan2", E, lambda xp, g, out, y, x: g * (x / (x * x + y * y)), lambda xp, g, out, y, x: -g * (y / (x * x + y * y)))
+define(
+    "atan2", E, lambda xp, g, out, y, x: g * (x / (x * x + y * y)), lambda xp, g, out, y, x: -g * (y / (x * x + y * y))
+)
 define("atanh", E, lambda xp, g, out, x: g / (1 - x * x))
 define("conj", E, lambda xp, g, out, x: xp.conj(g))
 define("copysign", E, _copysign, None)
@@ -129,7 +132,19 @@ define(
     lambda xp, g, out, condition, x, y: xp.where(condition, xp.zeros_like(g), g),
 )
 
-for _name in ("ceil", "floor", "round", "sign", "signbit", "trunc", "isfinite", "isinf", "isnan", "logical_not", "bitwise_invert"):
+for _name in (
+    "ceil",
+    "floor",
+    "round",
+    "sign",
+    "signbit",
+    "trunc",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "logical_not",
+    "bitwise_invert",
+):
     define(_name, E, operands=1, zero_gradient=True)
 for _name in (
     *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "floor_divide", "nextafter"),

@@ -1,7 +1,8 @@
 """Rules of indexing. Boolean and several integer arrays in one key are composites of these.
 
-``embed`` (zeros with an array put in a slice) and ``scatter_add`` (zeros with rows added at indices) are the adjoints of a basic slice
-and of ``take``. They are not in the standard, and each is in turn the other's adjoint, so that every order of derivative stays within the table.
+``embed`` (zeros with an array put in a slice) and ``scatter_add`` (zeros with rows added at indices) are the adjoints
+of a basic slice and of ``take``. They are not in the standard, and each is in turn the other's adjoint, so that every
+order of derivative stays within the table.
 """
 
 from typing import Any

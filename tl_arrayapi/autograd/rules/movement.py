@@ -69,7 +69,10 @@ define(
     positional=("source", "destination"),
 )
 define(
-    "permute_dims", M, lambda xp, g, out, x, axes: xp.permute_dims(g, _inverse(axes)) if axes else g, positional=("axes",)
+    "permute_dims",
+    M,
+    lambda xp, g, out, x, axes: xp.permute_dims(g, _inverse(axes)) if axes else g,
+    positional=("axes",),
 )
 define("reshape", M, lambda xp, g, out, x, shape, copy=None: xp.reshape(g, x.shape), positional=("shape",))
 define("roll", M, _roll, positional=("shift",))

@@ -1,7 +1,7 @@
 """Rules of reductions and scans.
 
-The cotangent of a reduction is first given the operand's rank again, with 1 along what was reduced; from there broadcasting does the rest.
-``max`` and ``min`` share the cotangent evenly among all elements that attain them.
+The cotangent of a reduction is first given the operand's rank again, with 1 along what was reduced; from there
+broadcasting does the rest. ``max`` and ``min`` share the cotangent evenly among all elements that attain them.
 """
 
 from typing import Any
@@ -55,7 +55,9 @@ def _prod(xp: Any, g: Any, out: Any, x: Any, axis: Axis = None, dtype: Any = Non
 
 
 def _running_product(xp: Any, rows: Any) -> Any:
-    """Return the running products along the last axis, in log2 n steps and in functions that have rules to any order."""
+    """Return the running products along the last axis, in log2 n steps and in functions that have rules to any
+    order.
+    """
     step, count = 1, rows.shape[-1]
     while step < count:
         shifted = xp.concat([xp.ones_like(rows[..., :step]), rows[..., :-step]], axis=-1)

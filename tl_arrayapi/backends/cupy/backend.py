@@ -4,17 +4,19 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import cupy
+import cupyx
 import numpy
 
 from tl_arrayapi.backends.base import Backend
-from tl_arrayapi.errors import DeviceError
+from tl_arrayapi.errors import DeviceError, DTypeError
 
 __all__ = ["CuPyBackend"]
 
 
 def _embed(x: Any, /, shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
-    out = cupy.zeros(shape, x.dtype)
-    out[key] = x
+    with x.device:
+        out = cupy.zeros(shape, x.dtype)
+        out[key] = x
     return out
 
 
@@ -29,10 +31,10 @@ class CuPyBackend(Backend):
         return {"embed": _embed}
 
     def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
-        """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``; the order of additions is the GPU's."""
+        """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``, in the order the GPU takes."""
         with updates.device:
             out = cupy.zeros(shape, updates.dtype)
-            cupy.add.at(out, (*(slice(None),) * axis, indices), updates)
+            cupyx.scatter_add(out, (*(slice(None),) * axis, indices), updates)
         return out
 
     def result(self, array: Any) -> Any:
@@ -41,22 +43,32 @@ class CuPyBackend(Backend):
         return array if array.base is None else array.copy()
 
     def memory(self, array: Any) -> Hashable:
-        """Return the address of the first element."""
-        return int(array.data.ptr), array.nbytes
+        """Return the address of the allocation, which views share; an array of no elements has none."""
+        return int(array.data.mem.ptr) or id(array)
 
     def devices(self) -> list[Any]:
-        """List the GPUs."""
-        return [cupy.cuda.Device(i) for i in range(cupy.cuda.runtime.getDeviceCount())]
+        """List the GPUs; none where there is no driver."""
+        return [cupy.cuda.Device(place) for place in range(self._count())]
+
+    def _count(self) -> int:
+        try:
+            return int(cupy.cuda.runtime.getDeviceCount())
+        except cupy.cuda.runtime.CUDARuntimeError:
+            return 0
 
     def device(self, name: Any) -> Any:
-        """Turn "cuda", "cuda:1" or a number's text into a device."""
-        if name is None or not isinstance(name, str):
+        """Turn "cuda", "cuda:1" or a number into a device."""
+        if name is None or isinstance(name, cupy.cuda.Device):
             return name
-        place = name.removeprefix("cuda").removeprefix(":") or "0"
-        if not place.isdecimal() or int(place) >= cupy.cuda.runtime.getDeviceCount():
-            count = cupy.cuda.runtime.getDeviceCount()
-            raise DeviceError(f"cupy has no device {name!r} here: it has {', '.join(f'cuda:{i}' for i in range(count)) or 'none'}")
+        place = str(name).removeprefix("cuda").removeprefix(":") or "0"
+        if not place.isdecimal() or int(place) >= self._count():
+            raise self.no_device(name)
         return cupy.cuda.Device(int(place))
+
+    def no_device(self, name: Any) -> DeviceError:
+        """Return the error that lists devices as `device` takes them."""
+        listed = ", ".join(f"cuda:{place}" for place in range(self._count())) or "none"
+        return DeviceError(f"cupy has no device {name!r} here: it has {listed}")
 
     def fill(self, scheme: Any, shape: tuple[int, ...], dtype: str, device: Any, chunks: Any = None) -> Any:
         """Fill on ``device``, which CuPy takes from the context and not from an argument."""
@@ -65,6 +77,8 @@ class CuPyBackend(Backend):
 
     def dtype(self, name: str) -> Any:
         """Return CuPy's dtype object of that name, which is NumPy's."""
+        if name == "bfloat16":
+            raise DTypeError("cupy has no bfloat16: choose float16 or float32, or another library")
         return numpy.dtype(super().dtype(name))
 
     def dtype_name(self, dtype: Any) -> str:
@@ -77,8 +91,9 @@ class CuPyBackend(Backend):
 
     def from_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:
         """Copy to ``device``."""
+        wanted = self.dtype(array.dtype.name if dtype is None else dtype)
         with cupy.cuda.Device() if device is None else device:
-            return cupy.array(array, dtype=None if dtype is None else self.dtype(dtype), order="C")
+            return cupy.array(array, dtype=wanted, order="C")
 
     def wait(self, arrays: Sequence[Any]) -> None:
         """Synchronise the devices that ``arrays`` are on."""

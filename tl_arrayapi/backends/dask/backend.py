@@ -8,43 +8,20 @@ import dask
 import dask.array
 import numpy
 
-from tl_arrayapi.backends.base import Backend
-from tl_arrayapi.errors import BackendError, DeviceError, ShapeError
+from tl_arrayapi.backends.base import DTYPES, Backend
+from tl_arrayapi.backends.dask import functions
+from tl_arrayapi.errors import BackendError, DTypeError, ShapeError
 
 __all__ = ["DaskBackend"]
 
 
-def _reshape(x: Any, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Any:
-    try:
-        return dask.array.reshape(x, shape)
-    except (NotImplementedError, ValueError):
-        # Dask merges and splits axes evenly only; through one axis, every reshape is a merge and a split.
-        if any(math.isnan(n) for n in x.shape):
-            raise
-        return dask.array.reshape(dask.array.reshape(x.rechunk(-1), (-1,)), shape)
-
-
-def _cholesky(x: Any, /, *, upper: bool = False) -> Any:
-    # Dask gives the upper factor unless told otherwise, and the standard the lower one.
-    return dask.array.linalg.cholesky(x, lower=not upper)
-
-
-def _fill_block(scheme: Any, shape: tuple[int, ...], dtype: str, block_info: Any = None) -> Any:
-    from tl_arrayapi.init.fills import fill_box
-
-    box = block_info[None]["array-location"]
-    return fill_box(scheme, shape, [start for start, _ in box], [stop for _, stop in box], _host(), dtype)
-
-
-def _host() -> Any:
-    """Return the namespace of the chunks that are filled."""
-    from tl_arrayapi.backends.registry import get
-
-    return get(None).namespace
-
-
 class DaskBackend(Backend):
-    """Describe dask.array, whose chunks are NumPy's or CuPy's."""
+    """Describe dask.array, whose chunks are NumPy's or CuPy's.
+
+    >>> import dask.array, tl_arrayapi as tl
+    >>> tl.backends.get(dask.array).to_host(dask.array.ones(3, chunks=2))
+    array([1., 1., 1.])
+    """
 
     name = "dask"
     lazy = True
@@ -53,12 +30,18 @@ class DaskBackend(Backend):
     @property
     def functions(self) -> Mapping[str, Callable[..., Any]]:
         """What Dask does otherwise than the standard."""
-        return {"reshape": _reshape, "linalg.cholesky": _cholesky}
+        return functions.FUNCTIONS
+
+    def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
+        """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``; other axes keep their chunks."""
+        return functions.scatter_add(shape, indices, updates, axis)
 
     def check(self, array: Any, where: str) -> None:
         """Refuse arrays of unknown shape."""
         if any(math.isnan(n) for n in array.shape):
-            raise ShapeError(f"{where} has unknown chunk sizes, shape {array.shape}: call its compute_chunk_sizes() first")
+            raise ShapeError(
+                f"{where} has unknown chunk sizes, shape {array.shape}: call its compute_chunk_sizes() first"
+            )
 
     def result(self, array: Any) -> Any:
         """Return ``array``: Dask's arrays are immutable."""
@@ -67,11 +50,16 @@ class DaskBackend(Backend):
     def fill(self, scheme: Any, shape: tuple[int, ...], dtype: str, device: Any, chunks: Any = None) -> Any:
         """Fill chunk by chunk, each from its own place in the stream, where it is computed."""
         self.device(device)
+        kind = self.dtype(dtype)
         if not shape or 0 in shape:
-            return self.from_host(numpy.asarray(_host_fill(scheme, shape, dtype)), dtype)
-        sizes = dask.array.core.normalize_chunks("auto" if chunks is None else chunks, shape, dtype=numpy.dtype(dtype))
+            return self.from_host(functions.fill_box(scheme, shape, [(0, n) for n in shape], dtype), dtype)
+        try:
+            sizes = dask.array.core.normalize_chunks("auto" if chunks is None else chunks, shape, dtype=kind)
+        except (ValueError, TypeError) as error:
+            raise ShapeError(f"chunks={chunks!r} do not fit shape {shape}: {error}") from error
+        meta = numpy.empty((0,) * len(shape), kind)
         return dask.array.map_blocks(
-            _fill_block, scheme, shape, dtype, chunks=sizes, dtype=numpy.dtype(dtype), meta=numpy.empty((0,) * len(shape), dtype)
+            functions.fill_block, scheme, shape, dtype, chunks=sizes, dtype=kind, meta=meta, name=None
         )
 
     def device_of(self, array: Any) -> Any:
@@ -89,13 +77,15 @@ class DaskBackend(Backend):
 
     def device(self, name: Any) -> Any:
         """Return None for the one device, and refuse all others."""
-        if name not in (None, "cpu"):
-            raise DeviceError(f"dask has no device {name!r}: it has 'cpu'")
-        return None
+        if name is None or name == "cpu":
+            return None
+        raise self.no_device(name)
 
     def dtype(self, name: str) -> Any:
         """Return the dtype object of that name, which is NumPy's."""
-        return numpy.dtype(super().dtype(name))
+        if name not in DTYPES or name == "bfloat16":
+            raise DTypeError(f"dask has no dtype {name!r}: choose another")
+        return numpy.dtype(name)
 
     def dtype_name(self, dtype: Any) -> str:
         """Return the dtype's name."""
@@ -113,7 +103,7 @@ class DaskBackend(Backend):
     def from_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:
         """Copy ``array`` into chunks of Dask's automatic size."""
         self.device(device)
-        host = numpy.array(array, dtype=dtype, order="C")
+        host = numpy.array(array, dtype=self.dtype(array.dtype.name if dtype is None else dtype), order="C")
         # Without a name Dask would hash all of the data for one.
         return dask.array.from_array(host, name=False)
 
@@ -124,12 +114,3 @@ class DaskBackend(Backend):
     def version(self) -> str:
         """Return Dask's version."""
         return str(dask.__version__)
-
-
-def _host_fill(scheme: Any, shape: tuple[int, ...], dtype: str) -> Any:
-    """Return what the host's library fills: a shape without elements, or without axes, has no chunks to fill."""
-    from tl_arrayapi.init.fills import fill
-
-    return fill(scheme, shape, _host(), dtype)
-
-

@@ -1,13 +1,13 @@
 """The NumPy backend."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import numpy
 
 from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.backends.numpy.functions import FUNCTIONS
-from tl_arrayapi.errors import DeviceError, DTypeError
+from tl_arrayapi.errors import DTypeError
 
 __all__ = ["NumPyBackend"]
 
@@ -40,6 +40,10 @@ class NumPyBackend(Backend):
             return array
         return numpy.array(array)
 
+    def memory(self, array: Any) -> Hashable:
+        """Return the identity of the array that owns the memory: NumPy's views refer to it directly."""
+        return id(array if array.base is None else array.base)
+
     def device_of(self, array: Any) -> Any:
         """Return NumPy's one device."""
         return "cpu"
@@ -55,14 +59,14 @@ class NumPyBackend(Backend):
 
     def device(self, name: Any) -> Any:
         """Return None for the one device, and refuse all others."""
-        if name not in (None, "cpu"):
-            raise DeviceError(f"{self.name} has no device {name!r}: it has 'cpu'")
-        return None
+        if name is None or name == "cpu":
+            return None
+        raise self.no_device(name)
 
     def dtype(self, name: str) -> Any:
         """Return NumPy's dtype object of that name."""
         if name == "bfloat16":
-            raise DTypeError("NumPy has no bfloat16: choose float16 or float32, or another library")
+            raise DTypeError("numpy has no bfloat16: choose float16 or float32, or another library")
         return numpy.dtype(super().dtype(name))
 
     def dtype_name(self, dtype: Any) -> str:
@@ -76,4 +80,4 @@ class NumPyBackend(Backend):
     def from_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:
         """Return a copy of ``array`` as ``dtype``."""
         self.device(device)
-        return numpy.array(array, dtype=None if dtype is None else self.dtype(dtype), order="C")
+        return numpy.array(array, dtype=self.dtype(array.dtype.name if dtype is None else dtype), order="C")

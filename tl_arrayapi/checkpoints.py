@@ -1,4 +1,5 @@
-"""Checkpoints of a module: its parameters by name, the optimiser's state, the step, and what made them, in one safetensors file.
+"""Checkpoints of a module: its parameters by name, the optimiser's state, the step, and what made them, in one
+safetensors file.
 
 Which bytes are a sound file is storage's business; here is what they mean, and whether they fit a module.
 """
@@ -35,8 +36,12 @@ def save(
     """Write parameters, optimiser state and step to ``path``, whole or not at all."""
     for name in params:
         if name.startswith(_STATE):
-            raise CheckpointError(f"the parameter name {name!r} begins with {_STATE!r}, which is kept for the optimiser: rename it")
-    state, structure = storage.pack_state(map_tree(lambda x, at: backend.to_host(x) if namespace_of_type(x) is not None else x, opt_state, ""))
+            raise CheckpointError(
+                f"the parameter name {name!r} begins with {_STATE!r}, which is kept for the optimiser: rename it"
+            )
+    state, structure = storage.pack_state(
+        map_tree(lambda x, at: backend.to_host(x) if namespace_of_type(x) is not None else x, opt_state, "")
+    )
     tensors = {name: backend.to_host(p) for name, p in params.items()} | {_STATE + name: x for name, x in state.items()}
     metadata = {
         "format": _FORMAT,
@@ -64,7 +69,9 @@ def load(
     _check_names(path, [n for n in tensors if not n.startswith(_STATE)], names)
     for name, shape in zip(names, shapes, strict=True):
         _check_tensor(path, name, tensors[name], shape, dtype)
-    state = storage.unpack_state({n.removeprefix(_STATE): x for n, x in tensors.items() if n.startswith(_STATE)}, structure)
+    state = storage.unpack_state(
+        {n.removeprefix(_STATE): x for n, x in tensors.items() if n.startswith(_STATE)}, structure
+    )
 
     def placed(x: Any) -> Any:
         return backend.from_host(x, x.dtype.name, device)
@@ -75,9 +82,15 @@ def load(
 
 def _header(path: Any, metadata: dict[str, str]) -> tuple[int, str]:
     if metadata.get("format") != _FORMAT:
-        raise CheckpointError(f"{path} is a safetensors file, but no checkpoint of a module: it has format {metadata.get('format')!r}, and {_FORMAT!r} is expected")
+        raise CheckpointError(
+            f"{path} is a safetensors file, but no checkpoint of a module: it has format {metadata.get('format')!r}, "
+            f"and {_FORMAT!r} is expected"
+        )
     if metadata.get("version") != _VERSION:
-        raise CheckpointError(f"{path} has checkpoint version {metadata.get('version')!r}, and this library reads {_VERSION!r}: load it with the library that wrote it")
+        raise CheckpointError(
+            f"{path} has checkpoint version {metadata.get('version')!r}, and this library reads {_VERSION!r}: load "
+            f"it with the library that wrote it"
+        )
     step, structure = metadata.get("step", ""), metadata.get("optimizer", "")
     if not (step.isascii() and step.isdecimal() and len(step) < 20):
         raise CheckpointError(f"{path} has the step {step[:40]!r}: a whole number is expected")
@@ -87,8 +100,15 @@ def _header(path: Any, metadata: dict[str, str]) -> tuple[int, str]:
 def _check_names(path: Any, found: Sequence[str], wanted: Sequence[str]) -> None:
     missing, extra = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
     if missing or extra:
-        parts = [f"{what}: {', '.join(names)}" for what, names in (("missing", missing), ("not in the module", extra)) if names]
-        raise CheckpointError(f"{path} holds other parameters than the module ({'; '.join(parts)}): load it into the module that it was saved from")
+        parts = [
+            f"{what}: {', '.join(names)}"
+            for what, names in (("missing", missing), ("not in the module", extra))
+            if names
+        ]
+        raise CheckpointError(
+            f"{path} holds other parameters than the module ({'; '.join(parts)}): load it into the module that it "
+            f"was saved from"
+        )
 
 
 def _check_tensor(path: Any, name: str, x: Any, shape: tuple[int, ...], dtype: str) -> None:
@@ -97,4 +117,7 @@ def _check_tensor(path: Any, name: str, x: Any, shape: tuple[int, ...], dtype: s
     stored = x.dtype.name
     widens = stored in _WIDTHS and dtype in _WIDTHS and _WIDTHS[stored] < _WIDTHS[dtype]
     if stored != dtype and not widens:
-        raise CheckpointError(f'{path} has "{name}" in {stored}, which {dtype} does not hold exactly: load it into a module of dtype {stored}')
+        raise CheckpointError(
+            f'{path} has "{name}" in {stored}, which {dtype} does not hold exactly: load it into a module of dtype '
+            f"{stored}"
+        )
