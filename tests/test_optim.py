@@ -156,18 +156,18 @@ def test_two_steps_agree_with_numpy(xp, make):
 
 
 @every
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
-def test_parameters_and_state_keep_shape_dtype_and_kind(xp, make, dtype):
-    optimizer, params = make(), [xp.asarray(p, dtype) for p in host_values(FEW)]
-    state = optimizer.init(params)
-    new, after = optimizer.step(state, params, [xp.asarray(g / 1e3, dtype) for g in gradients(0, FEW)])
-    assert isinstance(new, list)
-    for x, y in zip(params, new, strict=True):
-        assert (y.shape, y.dtype, type(y)) == (x.shape, x.dtype, type(x))
-        assert getattr(y, "device", None) == getattr(x, "device", None)
-    for x, y in zip(leaves(state), leaves(after), strict=True):
-        assert type(y) is type(x)
-        assert isinstance(x, int) or (y.shape, y.dtype) == (x.shape, x.dtype)
+def test_parameters_and_state_keep_shape_dtype_and_kind(xp, make):
+    for dtype in filter(xp.has, ("float16", "bfloat16", "float32")):
+        optimizer, params = make(), [xp.asarray(p, dtype) for p in host_values(FEW)]
+        state = optimizer.init(params)
+        new, after = optimizer.step(state, params, [xp.asarray(g / 1e3, dtype) for g in gradients(0, FEW)])
+        assert isinstance(new, list)
+        for x, y in zip(params, new, strict=True):
+            assert (y.shape, y.dtype, type(y)) == (x.shape, x.dtype, type(x))
+            assert getattr(y, "device", None) == getattr(x, "device", None)
+        for x, y in zip(leaves(state), leaves(after), strict=True):
+            assert type(y) is type(x)
+            assert isinstance(x, int) or (y.shape, y.dtype) == (x.shape, x.dtype)
 
 
 @every

@@ -56,16 +56,15 @@ def test_a_seed_or_step_that_is_no_count_is_refused(seed, step, error):
 
 # ---------------------------------------------------------------- draws
 @pytest.mark.parametrize("word", WORDS, ids=hex)
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-def test_uniform_numbers_are_the_top_bits_of_the_draws_on_every_library(xp, word, dtype):
-    bits = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 32}[dtype]
+def test_uniform_numbers_are_the_top_bits_of_the_draws_on_every_library(xp, word):
     k = key_of(xp, word)
-    xp.asarray([0.0], dtype)  # skips where there is no such dtype
-    found = uniform(k, (3, 4), dtype)
-    assert (tuple(found.shape), found.dtype) == ((3, 4), getattr(xp, dtype))
-    values = xp.to_numpy(xp.astype(found, xp.float32) if dtype == "bfloat16" else found).astype("float64")
-    expected = [(d >> (32 - bits)) / 2**bits for d in draws(word, 12)]
-    np.testing.assert_array_equal(values.ravel(), expected)
+    for dtype, bits in {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 32}.items():
+        if not xp.has(dtype):
+            continue
+        found = uniform(k, (3, 4), dtype)
+        assert (tuple(found.shape), found.dtype) == ((3, 4), getattr(xp, dtype))
+        values = xp.to_numpy(xp.astype(found, xp.float32) if dtype == "bfloat16" else found).astype("float64")
+        np.testing.assert_array_equal(values.reshape(-1), [(d >> (32 - bits)) / 2**bits for d in draws(word, 12)])
 
 
 def test_numbers_never_change():
