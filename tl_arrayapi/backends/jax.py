@@ -81,7 +81,8 @@ class JaxBackend(Backend):
         found = numpy.dtype(super().dtype(name))
         if jax.dtypes.canonicalize_dtype(found) != found:
             raise DTypeError(
-                f"jax has no {name} unless 64-bit numbers are switched on: set JAX_ENABLE_X64=1, or choose a smaller dtype"
+                f"jax has no {name} unless 64-bit numbers are switched on: set JAX_ENABLE_X64=1, or choose a "
+                "smaller dtype"
             )
         return found
 

@@ -31,7 +31,7 @@ class CuPyBackend(Backend):
         return {"embed": _embed}
 
     def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
-        """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``, in the order the GPU takes."""
+        """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``, in no fixed order."""
         with updates.device:
             out = cupy.zeros(shape, updates.dtype)
             cupyx.scatter_add(out, (*(slice(None),) * axis, indices), updates)

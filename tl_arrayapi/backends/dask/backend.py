@@ -33,7 +33,7 @@ class DaskBackend(Backend):
         return functions.FUNCTIONS
 
     def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
-        """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``; other axes keep their chunks."""
+        """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``; chunks elsewhere stay."""
         return functions.scatter_add(shape, indices, updates, axis)
 
     def check(self, array: Any, where: str) -> None:

@@ -1,0 +1,69 @@
+"""What Dask's functions do otherwise than the standard's, and those that work on one chunk at a time."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import dask.array
+import numpy
+
+__all__ = ["FUNCTIONS", "fill_block", "fill_box", "scatter_add"]
+
+
+def _reshape(x: Any, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Any:
+    try:
+        return dask.array.reshape(x, shape)
+    except (NotImplementedError, ValueError):
+        # Dask merges and splits axes evenly only; through one axis, every reshape is a merge and a split.
+        if any(math.isnan(n) for n in x.shape):
+            raise
+        return dask.array.reshape(dask.array.reshape(x.rechunk(-1), (-1,)), shape)
+
+
+def _cholesky(x: Any, /, *, upper: bool = False) -> Any:
+    # Dask gives the upper factor unless told otherwise, and the standard the lower one.
+    return dask.array.linalg.cholesky(x, lower=not upper)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {"reshape": _reshape, "linalg.cholesky": _cholesky}
+
+
+def scatter_add(shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
+    """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``; chunks elsewhere stay."""
+    labels = tuple(range(len(shape)))
+    return dask.array.blockwise(
+        _scatter_add_chunk,
+        labels,
+        updates.rechunk({axis: -1}),
+        labels,
+        indices.rechunk(-1),
+        (axis,),
+        axis=axis,
+        count=shape[axis],
+        adjust_chunks={axis: shape[axis]},
+        dtype=updates.dtype,
+        meta=updates._meta,
+    )
+
+
+def _scatter_add_chunk(updates: Any, indices: Any, axis: int, count: int) -> Any:
+    from tl_arrayapi.backends.registry import backend_of
+
+    shape = (*updates.shape[:axis], count, *updates.shape[axis + 1 :])
+    return backend_of(updates).scatter_add(shape, indices, updates, axis)
+
+
+def fill_block(scheme: Any, shape: tuple[int, ...], dtype: str, block_info: Any = None) -> numpy.ndarray[Any, Any]:
+    """Return one chunk of an array of ``shape`` that an initialiser fills; map_blocks says which."""
+    return fill_box(scheme, shape, block_info[None]["array-location"], dtype)
+
+
+def fill_box(
+    scheme: Any, shape: tuple[int, ...], box: Sequence[tuple[int, int]], dtype: str
+) -> numpy.ndarray[Any, Any]:
+    """Return the part of an array of ``shape`` that lies in ``box``, a (start, stop) an axis."""
+    from tl_arrayapi.backends.registry import get
+    from tl_arrayapi.init import fills
+
+    starts, stops = [start for start, _ in box], [stop for _, stop in box]
+    return numpy.asarray(fills.fill_box(scheme, shape, starts, stops, get(None).namespace, dtype))
