@@ -18,7 +18,11 @@ def workers() -> Iterator[Callable[[int], Any]]:
             if count not in clients:
                 cluster = stack.enter_context(
                     distributed.LocalCluster(
-                        n_workers=count, processes=True, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+                        n_workers=count,
+                        processes=True,
+                        threads_per_worker=1,
+                        dashboard_address="127.0.0.1:0",
+                        host="127.0.0.1",
                     )
                 )
                 clients[count] = stack.enter_context(distributed.Client(cluster, set_as_default=False))
@@ -32,7 +36,7 @@ def threads() -> Iterator[Any]:
     """Give a client whose one worker lives in this process, with two threads."""
     distributed = pytest.importorskip("distributed")
     with distributed.Client(
-        processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None, set_as_default=False
+        processes=False, n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0", set_as_default=False
     ) as client:
         yield client
 

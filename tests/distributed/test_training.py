@@ -115,8 +115,8 @@ def test_going_on_from_a_step_is_the_same_as_not_stopping():
 
 
 def test_the_seed_is_the_modules_unless_given():
-    def trained(seed, **more):
-        m = module().definition.instantiate_with(None, tl.Options(dtype="float64", seed=seed))
+    def trained(own, **more):
+        m = module().definition.instantiate_with(None, tl.Options(dtype="float64", seed=own))
         opt = tl.optim.sgd(0.01)
         train_with(m, opt, m.init_optim(opt), 3, samples(9), batch_size=2, log=None, **more)
         return bits(m.params)

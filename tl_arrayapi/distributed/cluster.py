@@ -4,11 +4,12 @@ Workers get the module once a version, chunks are scattered a round ahead, and n
 round whose data was lost with its worker is sent again: tasks are pure, so that this changes no bit.
 """
 
+import time
 import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic
 
@@ -27,6 +28,7 @@ _ROUND = 32
 _BRANCHES = 8
 _ROUNDS_UNDER_WAY = 2
 _ATTEMPTS = 4
+_PAUSE = 0.2
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,8 @@ class _Found(Generic[P]):
 def _work(chunk: Chunk, replica: Replica, job: Job[P]) -> _Found[P]:
     from distributed import get_worker
 
-    module = replica.module
-    with one_thread(), own_scheduler() if module.backend.lazy else nullcontext():
-        return _Found(job(module, chunk), {replica.fingerprint: get_worker().address})
+    with one_thread(), own_scheduler():
+        return _Found(job(replica.module, chunk), {replica.fingerprint: get_worker().address})
 
 
 def _merged(found: Sequence[_Found[P]]) -> _Found[P]:
@@ -103,8 +104,8 @@ class _Run(Generic[P]):
     def total(self) -> _Found[P]:
         tree: Tree[_Found[P]] = Tree(_merge)
         under_way: deque[_Round] = deque()
+        self._send_replica()
         try:
-            self._send_replica()
             for span in spans(len(self._chunks), _ROUND):
                 under_way.append(self._start(span))
                 if len(under_way) == _ROUNDS_UNDER_WAY:
@@ -112,20 +113,34 @@ class _Run(Generic[P]):
             while under_way:
                 tree.push(self._finish(under_way))
         finally:
-            # Also after an error or Ctrl-C: what is still under way would go on on the workers.
-            self._drop(under_way)
+            # After an error or Ctrl-C, what is under way would go on on the workers.
+            left = [future for current in under_way for future in current.futures]
+            self._client.cancel([*left, self._sent], force=True)
         return tree.result()
 
     def _send_replica(self) -> None:
-        with _lost_connection():
-            self._sent = self._client.scatter(self._replica, broadcast=True, hash=False)
+        self._sent = self._scattered(self._replica, broadcast=True)
+
+    def _scattered(self, data: Any, **options: Any) -> Any:
+        """Send data to workers, and again where one of them goes meanwhile."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with _lost_connection():
+                    return self._client.scatter(data, hash=False, **options)
+            except ClusterError as error:
+                # A time-out has waited. Otherwise the scheduler takes a moment to notice, and to send elsewhere.
+                if attempt == _ATTEMPTS or isinstance(error.__cause__, TimeoutError):
+                    raise
+                time.sleep(_PAUSE)
 
     def _start(self, span: tuple[int, int]) -> _Round:
-        client, name = self._client, self._job.__name__
+        client = self._client
         chunks = [self._chunks[i] for i in range(*span)]
+        data = self._scattered(chunks)
         with _lost_connection():
-            data = client.scatter(chunks, hash=False)
-            tasks = client.map(_work, data, key=name, replica=self._sent, job=self._job, pure=False)
+            tasks = client.map(
+                _work, data, key=f"tl{self._job.__name__}", replica=self._sent, job=self._job, pure=False
+            )
             merges: list[Any] = []
             level = tasks
             while len(level) > 1:
@@ -163,7 +178,7 @@ class _Run(Generic[P]):
 
         places = {future.key: i for i, future in enumerate(current.tasks)}
         done = self._done
-        for future in as_completed(current.tasks):
+        for future in as_completed(current.tasks, loop=self._client.loop):
             chunk = current.chunks[places[future.key]]
             if future.status == "error":
                 error = future.exception()
@@ -175,11 +190,6 @@ class _Run(Generic[P]):
             done += len(chunk)
             if self._progress is not None:
                 self._progress(done, len(self._chunks.places))
-
-    def _drop(self, under_way: deque[_Round]) -> None:
-        if under_way:
-            self._client.cancel([future for current in under_way for future in current.futures], force=True)
-        self._sent = None
 
 
 def _differ(workers: dict[str, str], alike: bool) -> None:

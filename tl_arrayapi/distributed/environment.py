@@ -12,7 +12,7 @@ import platform
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,32 +23,9 @@ from tl_arrayapi.backends.base import Backend
 __all__ = ["Settings", "fingerprint", "one_thread", "own_scheduler"]
 
 
-class _Shared:
-    """Hold a setting of the whole process for as long as anyone in it asks; the last to leave restores it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._stack = ExitStack()
-        self._holders = 0
-
-    @contextmanager
-    def held(self, setting: AbstractContextManager[Any]) -> Iterator[None]:
-        with self._lock:
-            self._stack.enter_context(setting)
-            self._holders += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._holders -= 1
-                if not self._holders:
-                    self._stack.close()
-
-
-# What these hold belongs to the process, not to a thread: tasks that run side by side must not restore it under one
-# another.
-_BLAS_THREADS = _Shared()
-_DASK_SCHEDULER = _Shared()
+# The number of BLAS threads and Dask's scheduler belong to the whole process: blocks of several threads that overlapped
+# would restore them under one another. So they take turns.
+_TURN = threading.RLock()
 
 
 def _controller() -> Any:
@@ -67,20 +44,16 @@ def _controller_of(modules: int) -> Any:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Hold BLAS and OpenMP to one thread, where threadpoolctl is installed; without it they stay as they are.
+    """Hold BLAS and OpenMP to one thread, where threadpoolctl is installed; one block at a time runs in a process.
 
     >>> with one_thread():
     ...     (numpy.ones((3, 3)) @ numpy.ones(3)).tolist()
     [3.0, 3.0, 3.0]
     """
-    controller = _controller()
-    if controller is None:
-        yield
-        return
-    # OpenMP's number belongs to the thread that sets it, BLAS's to the process.
-    blas, openmp = controller.select(user_api="blas"), controller.select(user_api="openmp")
-    with _BLAS_THREADS.held(blas.limit(limits=1)), openmp.limit(limits=1):
-        yield
+    with _TURN:
+        controller = _controller()
+        with nullcontext() if controller is None else controller.limit(limits=1):
+            yield
 
 
 @contextmanager
@@ -94,7 +67,7 @@ def own_scheduler() -> Iterator[None]:
     """
     import dask
 
-    with _DASK_SCHEDULER.held(dask.config.set(scheduler="synchronous")):
+    with _TURN, dask.config.set(scheduler="synchronous"):
         yield
 
 
@@ -171,5 +144,8 @@ def fingerprint(backend: Backend) -> str:
     ]
     controller = _controller()
     libraries = controller.select(user_api="blas").info() if controller is not None else []
-    blas = {f"{x['internal_api']} {x['version']} for {x.get('architecture', 'any')}" for x in libraries}
+    blas = {
+        f"{x['internal_api']} {x['version']} for {x.get('architecture', 'any')}, threads {x['num_threads']}"
+        for x in libraries
+    }
     return ", ".join([*parts, *sorted(blas)])

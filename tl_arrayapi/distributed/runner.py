@@ -46,12 +46,12 @@ class InProcess:
         """Return the merged value: see `Runner`."""
         tree: Tree[P] = Tree(lambda left, right: left.merge(right))
         done = 0
-        with one_thread():
-            for chunk in chunks:
+        for chunk in chunks:
+            with one_thread():
                 tree.push(job(module, chunk))
-                done += len(chunk)
-                if progress is not None:
-                    progress(done, len(chunks.places))
+            done += len(chunk)
+            if progress is not None:
+                progress(done, len(chunks.places))
         return tree.result()
 
 

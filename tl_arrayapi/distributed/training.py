@@ -140,7 +140,7 @@ def train_with(
     log_every = count("log_every", log_every, at_least=1)
     start, steps = count("start", start), count("steps", steps)
     batches = _batches(total, batch_size, seed, start)
-    with connected(client) as runner, one_thread():
+    with connected(client) as runner:
         for i in range(start, start + steps):
             loss, grads = _mean(runner, module, Chunks(module.backend, samples, next(batches), None, micro_batch))
             state = _update(module, opt, state, grads)
@@ -162,7 +162,8 @@ def _batches(total: int, size: int, seed: int, start: int) -> Iterator[list[int]
 def _update(module: ScalarModule, opt: Optimizer, state: Any, grads: list[Any]) -> Any:
     """Step the trainable parameters, all at once or not at all; return the optimiser's new state."""
     params = module.params
-    new, state = opt.step(state, _trainable(module, params), grads)
+    with one_thread():
+        new, state = opt.step(state, _trainable(module, params), grads)
     arrays = [x for x in leaves(state) if namespace_of_type(x) is not None]
     # Together, and at every step: a lazy library's graph, and its time, would grow with the steps.
     kept = iter(module.backend.persist([*new, *arrays]))
