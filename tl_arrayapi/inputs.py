@@ -10,7 +10,7 @@ from tl_arrayapi.autograd.array import Array
 from tl_arrayapi.autograd.namespace import Namespace
 from tl_arrayapi.errors import DeviceError, DTypeError, ShapeError, StructureError
 
-__all__ = ["Signature", "Slot", "as_shapes", "check_array", "read_signature"]
+__all__ = ["Signature", "Slot", "as_shapes", "check_count", "read_signature"]
 
 Shape = tuple[int | None, ...]
 
@@ -62,7 +62,7 @@ def as_shapes(shapes: Sequence[Any], what: str, free: bool) -> tuple[Shape, ...]
 
 
 class Slot:
-    """One place for an array: what may go there. ``dtype`` holds for floating arrays, others pass."""
+    """One place for an array: its name in errors, and what may go there. ``dtype`` holds for floating arrays alone."""
 
     __slots__ = ("device", "dtype", "name", "shape", "xp")
 
@@ -75,34 +75,34 @@ class Slot:
 
     def check(self, x: Any, *, integers: bool) -> None:
         """Raise where ``x`` may not go here; with ``integers``, arrays of integers and booleans may."""
-        check_array(self, x, integers)
+        ground = self.xp.ground
+        if type(x) not in ground.plain:
+            self._check_type(x)
+        dtype = x.dtype
+        if dtype is not self.dtype and dtype != self.dtype:
+            self._check_dtype(dtype, integers)
+        if self.device is not None and (device := self.xp.backend.device_of(x)) != self.device:
+            raise DeviceError(
+                f"{self.name} must be on device {self.device}; got {device}: move it, for instance with module.asarrays"
+            )
+        shape = self.shape
+        if shape is not None and x.shape != shape and not _fits(tuple(x.shape), shape):
+            raise ShapeError(f"{self.name} must have shape {_shown(shape)}; got {tuple(x.shape)}")
 
+    def _check_type(self, x: Any) -> None:
+        if type(x) is Array:
+            raise DTypeError(
+                f"{self.name} is watched by a transform: a module runs by itself, differentiate its loss instead"
+            )
+        self.xp.ground.check_type(x, self.name)
 
-def check_array(slot: Slot, x: Any, integers: bool) -> None:
-    """Raise where ``x`` may not go into ``slot``."""
-    ground = slot.xp.ground
-    if type(x) is Array:
+    def _check_dtype(self, dtype: Any, integers: bool) -> None:
+        if integers and self.xp.ground.is_kind(dtype, ("integral", "bool")):
+            return
+        name = self.xp.backend.dtype_name
         raise DTypeError(
-            f"{slot.name} is watched by a transform: a module runs by itself, differentiate its loss instead"
+            f"{self.name} must be {name(self.dtype)}; got {name(dtype)}: convert it, for instance with module.asarrays"
         )
-    ground.check_type(x, slot.name)
-    dtype = x.dtype
-    if (
-        dtype is not slot.dtype
-        and dtype != slot.dtype
-        and not (integers and ground.is_kind(dtype, ("integral", "bool")))
-    ):
-        name = slot.xp.backend.dtype_name
-        raise DTypeError(
-            f"{slot.name} must be {name(slot.dtype)}; got {name(dtype)}: convert it, for instance with module.asarrays"
-        )
-    if slot.device is not None and (device := slot.xp.backend.device_of(x)) != slot.device:
-        raise DeviceError(
-            f"{slot.name} must be on device {slot.device}; got {device}: move it, for instance with module.asarrays"
-        )
-    shape = slot.shape
-    if shape is not None and x.shape != shape and not _fits(tuple(x.shape), shape):
-        raise ShapeError(f"{slot.name} must have shape {_shown(shape)}; got {tuple(x.shape)}")
 
 
 def _fits(shape: tuple[Any, ...], wanted: Shape) -> bool:

@@ -11,6 +11,7 @@ from os import PathLike
 from typing import Any
 
 from tl_arrayapi import backends, checkpoints, random, train
+from tl_arrayapi.autograd.containers import leaves, map_tree
 from tl_arrayapi.autograd.namespace import Namespace, namespace, namespace_of_type
 from tl_arrayapi.autograd.transforms import evaluate, value_and_grad
 from tl_arrayapi.backends.base import Backend
@@ -381,7 +382,9 @@ class ScalarModule:
         rate = nonnegative("lr", lr)
         value, grads = self._loss_and_trainable_grads(xs)
         params = self._params
-        self._store([params[i] - rate * g for i, g in zip(self._trainable, grads, strict=True)])
+        stepped = [params[i] - rate * g for i, g in zip(self._trainable, grads, strict=True)]
+        stepped, value = _computed(self.backend, (stepped, value))
+        self._store(stepped)
         return value
 
     def _store(self, trainable: Sequence[Any]) -> None:
@@ -389,7 +392,7 @@ class ScalarModule:
         params = list(self._params)
         for i, p in zip(self._trainable, trainable, strict=True):
             params[i] = p
-        self._params = self.backend.persist(params) if self.backend.lazy else params
+        self._params = params
         self.steps_done += 1
 
     def init_optim(self, opt: Optimizer) -> Any:
@@ -404,8 +407,7 @@ class ScalarModule:
         """Take one step of ``opt``; return its new state, and the loss before the step, from one run of the loss."""
         value, grads = self._loss_and_trainable_grads(xs)
         params, state = opt.step(state, [self._params[i] for i in self._trainable], list(grads))
-        if self.backend.lazy:
-            params, state = _persisted(self.backend, list(params), state)
+        params, state, value = _computed(self.backend, (list(params), state, value))
         self._store(params)
         return state, value
 
@@ -534,14 +536,15 @@ def _check_options(options: Options) -> None:
         raise BackendError('backend="compiled" is not in this version: use backend="eager"')
 
 
-def _persisted(backend: Backend, params: list[Any], state: Any) -> tuple[list[Any], Any]:
-    """Compute and keep parameters and state together, so that a lazy graph does not grow with every step."""
-    from tl_arrayapi.autograd.containers import leaves, map_tree
-
-    arrays = [x for x in leaves(state) if namespace_of_type(x) is not None]
-    kept = iter(backend.persist([*params, *arrays]))
-    params = [next(kept) for _ in params]
-    return params, map_tree(lambda x, path: next(kept) if namespace_of_type(x) is not None else x, state, "")
+def _computed(backend: Backend, results: Any) -> Any:
+    """Compute and keep the results of a step together, where the library is lazy: its graph would grow with every step,
+    and what they share be computed for each of them.
+    """
+    if not backend.lazy:
+        return results
+    arrays = [x for x in leaves(results) if namespace_of_type(x) is not None]
+    kept = iter(backend.persist(arrays))
+    return map_tree(lambda x, path: next(kept) if namespace_of_type(x) is not None else x, results, "")
 
 
 def _rebuilt(

@@ -26,10 +26,11 @@ class Level:
     leaves behind.
     """
 
-    __slots__ = ("functions", "namespace", "nodes", "number")
+    __slots__ = ("functions", "ground", "namespace", "nodes", "number")
 
     number: int
     namespace: Any
+    ground: Any
     functions: dict[Primitive, Callable[..., Any]] | None
     nodes: list[Any]
 
@@ -213,7 +214,7 @@ def bind(primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any]
         if type(x) is Array and (top is None or x.level.number > top.number):
             top = x.level
     assert top is not None  # the callers have an Array, or a namespace with its ground
-    return top.process(primitive, top.namespace.ground.lift_operands(primitive, operands), static)
+    return top.process(primitive, top.ground.lift_operands(primitive, operands), static)
 
 
 def fail(primitive: Primitive, operands: tuple[Any, ...], error: Exception) -> None:
@@ -255,31 +256,40 @@ def _binary(primitive: Primitive, default: Level | None) -> Callable[..., Any]:
     records = not primitive.zero_gradient
 
     def function(x1: Any, x2: Any, /) -> Any:
-        if type(x1) is Array:
-            level = x1.level
-            functions = level.functions
-            if functions is not None:
-                value1 = x1.value
-                if type(x2) is Array:
-                    if x2.level is not level:
-                        return bind(primitive, (x1, x2), NO_STATIC, default)
-                    value2, index2 = x2.value, x2.index
-                elif type(x2) is float or type(x2) is int:
-                    value2, index2 = level.namespace.ground.scalar(x2, value1.dtype, value1), None
-                else:
+        # The short way: both operands are of one level, or one of them is a constant, and nothing below is an Array.
+        if type(x1) is not Array:
+            return bind(primitive, (x1, x2), NO_STATIC, default)
+        level = x1.level
+        value1 = x1.value
+        if type(x2) is Array:
+            other = x2.level
+            if other is not level and other is not level.ground:
+                if other.ground is not level:
                     return bind(primitive, (x1, x2), NO_STATIC, default)
-                try:
-                    out = functions[primitive](value1, value2)
-                except Exception as error:
-                    fail(primitive, (value1, value2), error)
-                    raise
-                index1 = x1.index
-                if not records or (index1 is None and index2 is None):
-                    return Array(out, level)
-                nodes = level.nodes
-                nodes.append((primitive, (index1, index2), (value1, value2), NO_STATIC, out))
-                return Array(out, level, len(nodes) - 1)
-        return bind(primitive, (x1, x2), NO_STATIC, default)
+                level = other
+            value2, index2 = x2.value, x2.index
+        elif level.functions is None:
+            return bind(primitive, (x1, x2), NO_STATIC, default)
+        elif type(x2) is float or type(x2) is int:
+            value2, index2 = level.ground.scalar(x2, value1.dtype, value1), None
+        elif type(x2) in level.ground.plain:
+            value2, index2 = x2, None
+        else:
+            return bind(primitive, (x1, x2), NO_STATIC, default)
+        functions = level.functions
+        if functions is None:
+            return bind(primitive, (x1, x2), NO_STATIC, default)
+        try:
+            out = functions[primitive](value1, value2)
+        except Exception as error:
+            fail(primitive, (value1, value2), error)
+            raise
+        index1 = x1.index
+        if not records or (index1 is None and index2 is None):
+            return Array(out, level)
+        nodes = level.nodes
+        nodes.append((primitive, (index1, index2), (value1, value2), NO_STATIC, out))
+        return Array(out, level, len(nodes) - 1)
 
     return function
 
@@ -338,7 +348,12 @@ def function_of(primitive: Primitive, default: Level | None = None) -> Callable[
 
 
 def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
-    def operator(self: Any, other: Any) -> Any:
+    def operator(self: Array, other: Any) -> Any:
+        ground = self.level.ground
+        if type(other) is float or type(other) is int:
+            other = Array(ground.scalar(other, self.value.dtype, self.value), ground)
+        elif type(other) in ground.plain:
+            other = Array(other, ground)
         return function(other, self)
 
     return operator

@@ -84,17 +84,19 @@ def _missing(name: str, library: str) -> Callable[..., Any]:
 class Ground(Level):
     """The level of constants over one library."""
 
-    __slots__ = ("_kinds", "_scalars", "_types", "backend", "library")
+    __slots__ = ("_kinds", "_scalars", "_types", "backend", "library", "plain")
 
     def __init__(self, backend: Backend, namespace: Any) -> None:
         self.number = -1
         self.namespace = namespace
+        self.ground = self
         self.backend = backend
         self.library = Library(backend)
         self.functions = {p: self.library.function(p) for p in PRIMITIVES.values()}
         self.nodes = []
         self._scalars: dict[Any, Any] = {}
         self._types: set[type] = set()
+        self.plain: set[type] = set()  # the library's types, where one look at the type is check enough
         self._kinds: dict[tuple[Any, str], bool] = {}
 
     def process(self, primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any]) -> Any:
@@ -147,13 +149,14 @@ class Ground(Level):
         """Return ``value`` as a 0-d array of ``dtype``, on the device of ``like``; the same number gives the same
         array again.
         """
-        device = None if self.backend.one_device else self.backend.device_of(bottom(like))
+        backend = self.backend
+        device = None if backend.one_device else backend.device_of(bottom(like))
         key = (value, dtype, device, type(value))
         found = self._scalars.get(key)
         if found is None:
             found = self._new_scalar(value, dtype, device)
             # 0.0 equals -0.0 and is another number; NaN never equals itself and would pile up.
-            if self.backend.keep_scalars and value != 0 and value == value and len(self._scalars) < _MOST_SCALARS:
+            if backend.keep_scalars and value != 0 and value == value and len(self._scalars) < _MOST_SCALARS:
                 self._scalars[key] = found
         return found
 
@@ -185,6 +188,8 @@ class Ground(Level):
             if inner is not self.backend.namespace:
                 raise NamespaceError(_mixed(inner.__name__, self.backend.name, where))
             self._types.add(kind)
+            if type(self.backend).check is Backend.check:
+                self.plain.add(kind)
         self.backend.check(x, where)
 
     def is_kind(self, dtype: Any, kind: Any) -> bool:

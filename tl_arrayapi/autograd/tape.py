@@ -26,7 +26,8 @@ class Tape(Level):
     def __init__(self, namespace: Any) -> None:
         self.number = next(_NUMBERS)
         self.namespace = namespace
-        self.functions = namespace.ground.functions
+        self.ground = namespace.ground
+        self.functions = self.ground.functions
         self.nodes = []
         self.leaves = 0
         self._nested = False
@@ -74,8 +75,7 @@ class Tape(Level):
                 f"{primitive.name} has no derivative rule, and its operand is watched ({user_line()}): "
                 "write it with functions that have one, or pass it tl.stop_gradient(x)"
             )
-        ground = self.namespace.ground
-        out = bind(primitive, tuple(values), static, ground)
+        out = bind(primitive, tuple(values), static, self.ground)
         if not isinstance(out, tuple):
             return self._record(primitive, tuple(parents), tuple(values), static, out, is_watched)
         return self._constants(out)
@@ -146,7 +146,7 @@ class Tape(Level):
     def _replay(self, cotangents: list[Any], release: bool) -> None:
         """Replay on the library's own arrays, with the library's own functions."""
         nodes = self.nodes
-        xp = self.namespace.ground.library
+        xp = self.ground.library
         for i in range(len(cotangents) - 1, self.leaves - 1, -1):
             g = cotangents.pop()
             if g is None:
@@ -156,33 +156,41 @@ class Tape(Level):
             primitive, parents, operands, static, out = nodes[i]
             if release:
                 nodes[i] = None
+            # One and two operands are most of all nodes, and written out: a call less each.
             vjps = primitive.vjps
-            if len(parents) == 2 and not static and vjps:
+            if len(vjps) == 1:
+                (x,) = operands
+                (parent,) = parents
+                d = vjps[0](xp, g, out, x, **static) if static else vjps[0](xp, g, out, x)
+                if d.dtype is not x.dtype or d.shape != x.shape:
+                    d = conform(xp, d, x)
+                before = cotangents[parent]
+                cotangents[parent] = d if before is None else before + d
+            elif len(vjps) == 2 and not static:
                 x, y = operands
-                parent = parents[0]
+                parent, second = parents
                 if parent is not None:
                     d = vjps[0](xp, g, out, x, y)
-                    if d.shape != x.shape or d.dtype is not x.dtype:
+                    if d.dtype is not x.dtype or d.shape != x.shape:
                         d = conform(xp, d, x)
                     before = cotangents[parent]
                     cotangents[parent] = d if before is None else before + d
-                parent = parents[1]
-                if parent is not None and vjps[1] is not None:
+                if second is not None and vjps[1] is not None:
                     d = vjps[1](xp, g, out, x, y)
-                    if d.shape != y.shape or d.dtype is not y.dtype:
+                    if d.dtype is not y.dtype or d.shape != y.shape:
                         d = conform(xp, d, y)
+                    before = cotangents[second]
+                    cotangents[second] = d if before is None else before + d
+            else:
+                for parent, d in _cotangents(primitive, xp, g, out, parents, operands, static):
                     before = cotangents[parent]
                     cotangents[parent] = d if before is None else before + d
-                continue
-            for parent, d in _cotangents(primitive, xp, g, out, parents, operands, static):
-                before = cotangents[parent]
-                cotangents[parent] = d if before is None else before + d
 
     def _replay_lifted(self, cotangents: list[Any], release: bool) -> None:
         """Replay on Arrays of the levels below: the replay is itself differentiated or traced."""
         nodes = self.nodes
         xp = self.namespace
-        ground = xp.ground
+        ground = self.ground
         for i in range(len(cotangents) - 1, self.leaves - 1, -1):
             g = cotangents.pop()
             node = nodes[i]

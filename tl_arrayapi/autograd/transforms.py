@@ -19,6 +19,8 @@ from tl_arrayapi.errors import DTypeError, NamespaceError, ShapeError, Structure
 __all__ = ["evaluate", "grad", "stop_gradient", "value_and_grad", "vjp"]
 
 _NUMBERS = (bool, int, float, complex)
+_CONTAINERS = (tuple, list, dict)
+_INEXACT = ("real floating", "complex floating")
 
 
 class Run:
@@ -48,23 +50,26 @@ class Run:
         With ``strict`` a leaf that cannot have a gradient is refused by its path; without, it is passed on as a
         constant.
         """
-        if xp is None:
-            self._find_namespace(args, keywords)
-        else:
-            self.xp = xp
-        tape = self.tape = self.make(self.xp)
+        self.xp = xp = self._namespace(args, keywords) if xp is None else xp
+        tape = self.tape = self.make(xp)
         # Leaves come first on the tape, so what is watched is watched before anything is lifted.
-        lifted: dict[int, Any] = {}
+        lifted = list(args)
         for i in argnums:
-            lifted[i] = map_tree(lambda x, path: self._watch(x, path, strict), args[i], f"args[{i}]")
-        rest = [lifted[i] if i in lifted else map_tree(self._lift, x, f"args[{i}]") for i, x in enumerate(args)]
-        named = {name: map_tree(self._lift, x, name) for name, x in keywords.items()}
+            lifted[i] = self._each(lambda x, path: self._watch(x, path, strict), args[i], f"args[{i}]")
+        for i, x in enumerate(args):
+            if i not in argnums:
+                lifted[i] = self._each(self._lift, x, f"args[{i}]")
+        named = {name: self._each(self._lift, x, name) for name, x in keywords.items()}
         try:
-            return f(*rest, **named)
+            return f(*lifted, **named)
         finally:
             tape.close()
 
-    def _find_namespace(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    def _each(self, function: Callable[[Any, str], Any], x: Any, path: str) -> Any:
+        return map_tree(function, x, path) if isinstance(x, _CONTAINERS) else function(x, path)
+
+    def _namespace(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> Namespace:
+        """Return the namespace of the arguments, and note whether another transform runs around this one."""
         found: list[Any] = []
 
         def visit(x: Any, path: str) -> None:
@@ -74,19 +79,19 @@ class Run:
             elif not found and namespace_of_type(x) is not None:
                 found.append(x)
 
-        map_tree(visit, (args, keywords), "args")
+        for x in (*args, *keywords.values()):
+            self._each(visit, x, "")
         if not found:
             raise NamespaceError(
                 "no argument is an array: give arrays of one Array API library, such as numpy.asarray(2.0) for a number"
             )
         if self.inside:
-            self.xp = array_namespace(*(x for x in found if type(x) is Array))
-        else:
-            self.xp = cast(Namespace, namespace_of_type(found[0]))
+            return cast(Namespace, array_namespace(*(x for x in found if type(x) is Array)))
+        return cast(Namespace, namespace_of_type(found[0]))
 
     def _watch(self, x: Any, path: str, strict: bool) -> Any:
         is_array = type(x) is Array or namespace_of_type(x) is not None
-        if not is_array or not self.xp.ground.is_kind(x.dtype, ("real floating", "complex floating")):
+        if not is_array or not self.xp.ground.is_kind(x.dtype, _INEXACT):
             if strict:
                 given = f"an array of dtype {x.dtype}" if is_array else f"a {type(x).__name__}"
                 raise DTypeError(
@@ -159,12 +164,14 @@ def _is_array(x: Any) -> bool:
 
 def _restore(tree: Any, cotangents: Any, strict: bool) -> Any:
     """Return ``tree`` with its watched leaves replaced by ``cotangents``, an iterator, in order."""
+    if not isinstance(tree, _CONTAINERS):
+        return next(cotangents) if strict or _has_gradient(tree) else None
     return map_tree(lambda x, path: next(cotangents) if strict or _has_gradient(x) else None, tree, "")
 
 
 def _has_gradient(x: Any) -> bool:
     xp = x.level.namespace if type(x) is Array else namespace_of_type(x)
-    return xp is not None and xp.ground.is_kind(x.dtype, ("real floating", "complex floating"))
+    return xp is not None and xp.ground.is_kind(x.dtype, _INEXACT)
 
 
 def _positions(argnums: int | tuple[int, ...], count: int) -> tuple[int, ...]:
