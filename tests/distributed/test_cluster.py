@@ -252,6 +252,15 @@ def test_an_asynchronous_client_is_refused(workers):
     asyncio.run(ask())
 
 
+def test_a_closed_client_is_refused(workers):
+    from distributed import Client
+
+    with Client(workers(1).scheduler.address, set_as_default=False) as client:
+        pass
+    with pytest.raises(ClusterError, match="the client is closed"):
+        mean_loss(module(), samples(3), client)
+
+
 def test_samples_are_refused_before_a_cluster_is_asked():
     with pytest.raises(StructureError, match="no samples"):
         mean_loss(module(), [], "tcp://127.0.0.1:9")
@@ -283,6 +292,17 @@ def test_workers_that_differ_are_warned_of_where_bits_do_not_matter(unlike):
 
 
 # ---- faults
+def test_a_scheduler_that_goes_is_an_error_and_not_a_wait(tmp_path):
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address="127.0.0.1:0") as cluster,
+        Client(cluster, timeout="500ms", set_as_default=False) as client,
+        pytest.raises(ClusterError),
+    ):
+        mean_loss(module(), stacked(2000), client, micro_batch=8, progress=lambda done, total: cluster.close())
+
+
 class KillsOnce:
     """The squared error, but for the first process that meets the sample: it is killed."""
 

@@ -11,17 +11,19 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
 from tl_arrayapi.distributed.environment import one_thread, own_scheduler
 from tl_arrayapi.distributed.partition import Tree, fold, spans
 from tl_arrayapi.distributed.replica import Replica
-from tl_arrayapi.distributed.runner import Job, P, Progress, Runner
+from tl_arrayapi.distributed.runner import Job, Mergeable, Progress, Runner
 from tl_arrayapi.distributed.samples import Chunk, Chunks
 from tl_arrayapi.errors import ArgumentError, ClusterError, MissingLibraryError, StructureError
 from tl_arrayapi.module import ScalarModule
 
 __all__ = ["OnCluster", "connected"]
+
+_P = TypeVar("_P", bound=Mergeable)
 
 # Powers of two, so that rounds, and what one task merges, are whole branches of the one tree.
 _ROUND = 32
@@ -32,25 +34,25 @@ _PAUSE = 0.2
 
 
 @dataclass(frozen=True)
-class _Found(Generic[P]):
+class _Found(Generic[_P]):
     """What a task brings back: its value, and who worked on it, one worker for each fingerprint met."""
 
-    value: P
+    value: _P
     workers: dict[str, str]
 
 
-def _work(chunk: Chunk, replica: Replica, job: Job[P]) -> _Found[P]:
+def _work(chunk: Chunk, replica: Replica, job: Job[_P]) -> _Found[_P]:
     from distributed import get_worker
 
     with one_thread(), own_scheduler():
         return _Found(job(replica.module, chunk), {replica.fingerprint: get_worker().address})
 
 
-def _merged(found: Sequence[_Found[P]]) -> _Found[P]:
+def _merged(found: Sequence[_Found[_P]]) -> _Found[_P]:
     return fold(_merge, found)
 
 
-def _merge(left: _Found[P], right: _Found[P]) -> _Found[P]:
+def _merge(left: _Found[_P], right: _Found[_P]) -> _Found[_P]:
     return _Found(left.value.merge(right.value), {**right.workers, **left.workers})
 
 
@@ -81,7 +83,7 @@ class OnCluster:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def total(self, job: Job[P], module: ScalarModule, chunks: Chunks, progress: Progress, alike: bool) -> P:
+    def total(self, job: Job[_P], module: ScalarModule, chunks: Chunks, progress: Progress, alike: bool) -> _P:
         """Return the merged value: see `Runner`."""
         found = _Run(self._client, job, Replica(module), chunks, progress).total()
         if len(found.workers) > 1:
@@ -89,10 +91,10 @@ class OnCluster:
         return found.value
 
 
-class _Run(Generic[P]):
+class _Run(Generic[_P]):
     """One pass over the chunks."""
 
-    def __init__(self, client: Any, job: Job[P], replica: Replica, chunks: Chunks, progress: Progress) -> None:
+    def __init__(self, client: Any, job: Job[_P], replica: Replica, chunks: Chunks, progress: Progress) -> None:
         self._client = client
         self._job = job
         self._replica = replica
@@ -101,8 +103,8 @@ class _Run(Generic[P]):
         self._sent: Any = None
         self._done = 0
 
-    def total(self) -> _Found[P]:
-        tree: Tree[_Found[P]] = Tree(_merge)
+    def total(self) -> _Found[_P]:
+        tree: Tree[_Found[_P]] = Tree(_merge)
         under_way: deque[_Round] = deque()
         self._send_replica()
         try:
@@ -114,9 +116,13 @@ class _Run(Generic[P]):
                 tree.push(self._finish(under_way))
         finally:
             # After an error or Ctrl-C, what is under way would go on on the workers.
-            left = [future for current in under_way for future in current.futures]
-            self._client.cancel([*left, self._sent], force=True)
+            self._cancel([self._sent, *(future for current in under_way for future in current.futures)])
         return tree.result()
+
+    def _cancel(self, futures: Sequence[Any]) -> None:
+        # Without a connection there is nothing to take back: a scheduler forgets the tasks of a client that is gone.
+        if self._client.status == "running":
+            self._client.cancel(futures, force=True)
 
     def _send_replica(self) -> None:
         self._sent = self._scattered(self._replica, broadcast=True)
@@ -148,17 +154,19 @@ class _Run(Generic[P]):
                 merges += level
         return _Round(span, chunks, data, tasks, merges)
 
-    def _finish(self, under_way: deque[_Round]) -> _Found[P]:
+    def _finish(self, under_way: deque[_Round]) -> _Found[_P]:
         """Wait for the first round and take it off; send it again while data that it needs is lost."""
         for _ in range(_ATTEMPTS):
             first = under_way[0]
             try:
-                self._watch(first)
-                with _lost_connection():
-                    found: _Found[P] = first.root.result()
+                found = self._watched(first)
             except CancelledError as error:
                 lost = error
-                self._client.cancel(first.futures, force=True)
+                if self._client.status != "running":
+                    raise ClusterError(
+                        "the connection to the cluster was lost: start again with a new client"
+                    ) from error
+                self._cancel(first.futures)
                 self._send_replica()
                 under_way[0] = self._start(first.span)
             else:
@@ -172,24 +180,34 @@ class _Run(Generic[P]):
             "time: look into the workers' logs for what ends them, memory first"
         ) from lost
 
-    def _watch(self, current: _Round) -> None:
-        """Wait for the tasks of a round; report progress; raise for the first that failed."""
+    def _watched(self, current: _Round) -> _Found[_P]:
+        """Wait for a round and return what it comes to; report progress; raise for the first task that failed."""
         from distributed import as_completed
 
         places = {future.key: i for i, future in enumerate(current.tasks)}
         done = self._done
         for future in as_completed(current.tasks, loop=self._client.loop):
             chunk = current.chunks[places[future.key]]
-            if future.status == "error":
-                error = future.exception()
-                raise ClusterError(
-                    f"chunk {current.span[0] + places[future.key]} ({chunk}) failed: {type(error).__name__}: {error}"
-                ) from error
-            if future.status != "finished":
-                raise CancelledError
+            _check(future, f"chunk {current.span[0] + places[future.key]} ({chunk})")
             done += len(chunk)
             if self._progress is not None:
                 self._progress(done, len(self._chunks.places))
+        for future in as_completed(current.merges, loop=self._client.loop):
+            _check(future, "merging what the chunks gave")
+        with _lost_connection():
+            found: _Found[_P] = current.root.result()
+        return found
+
+
+def _check(future: Any, what: str) -> None:
+    """Raise for a future that is not finished: CancelledError where what it needs was lost, ClusterError where it
+    failed.
+    """
+    if future.status == "error":
+        error = future.exception()
+        raise ClusterError(f"{what} failed: {type(error).__name__}: {error}") from error
+    if future.status != "finished":
+        raise CancelledError
 
 
 def _differ(workers: dict[str, str], alike: bool) -> None:
@@ -221,6 +239,8 @@ def connected(client: Any) -> Iterator[Runner]:
     if isinstance(client, Client):
         if client.asynchronous:
             raise ArgumentError("an asynchronous Client is not supported: use Client(..., asynchronous=False)")
+        if client.status != "running":
+            raise ClusterError(f"the client is {client.status}: a client that is connected is expected")
         yield OnCluster(client)
     elif isinstance(client, str | Cluster):
         with _lost_connection():

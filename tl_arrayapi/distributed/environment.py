@@ -105,18 +105,21 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Carry the settings of the libraries loaded here to another process.
+    """Carry the settings of one library to another process.
 
-    >>> Settings.here().apply()
+    >>> from tl_arrayapi import backends
+    >>> Settings.of(backends.get(None))
+    Settings(values=())
     """
 
     values: tuple[tuple[str, Any], ...]
 
     @classmethod
-    def here(cls) -> "Settings":
-        """Read the settings of this process."""
-        loaded = {name: setting for name, setting in _SETTINGS.items() if setting.module in sys.modules}
-        return cls(tuple((name, setting.read(sys.modules[setting.module])) for name, setting in loaded.items()))
+    def of(cls, backend: Backend) -> "Settings":
+        """Read the settings of the library of ``backend`` in this process."""
+        library = backend.namespace.__name__.removeprefix("array_api_compat.").partition(".")[0]
+        own = {name: setting for name, setting in _SETTINGS.items() if setting.module == library}
+        return cls(tuple((name, setting.read(sys.modules[library])) for name, setting in own.items()))
 
     def apply(self) -> None:
         """Make the settings of this process these; what is so already is not touched."""

@@ -8,13 +8,13 @@ from typing import Generic, TypeVar
 
 __all__ = ["Tree", "chunk_size", "fold", "spans"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _ENOUGH_CHUNKS = 256
 _LARGEST_CHUNK = 4096
 
 
-class Tree(Generic[T]):
+class Tree(Generic[_T]):
     """Merge a sequence of values pairwise, in a tree whose shape depends on their number alone.
 
     It is a binary counter: two neighbours that stand for equally many values are merged at once, so that n values need
@@ -27,11 +27,11 @@ class Tree(Generic[T]):
     '(((ab)(cd))((ef)g))'
     """
 
-    def __init__(self, merge: Callable[[T, T], T]) -> None:
+    def __init__(self, merge: Callable[[_T, _T], _T]) -> None:
         self._merge = merge
-        self._stack: list[tuple[int, T]] = []
+        self._stack: list[tuple[int, _T]] = []
 
-    def push(self, value: T) -> None:
+    def push(self, value: _T) -> None:
         """Append one value."""
         height = 0
         while self._stack and self._stack[-1][0] == height:
@@ -39,7 +39,7 @@ class Tree(Generic[T]):
             height += 1
         self._stack.append((height, value))
 
-    def result(self) -> T:
+    def result(self) -> _T:
         """Return all values merged, of which there must be one at least; the tree is empty after that."""
         _, value = self._stack.pop()
         while self._stack:
@@ -47,7 +47,7 @@ class Tree(Generic[T]):
         return value
 
 
-def fold(merge: Callable[[T, T], T], values: Iterable[T]) -> T:
+def fold(merge: Callable[[_T, _T], _T], values: Iterable[_T]) -> _T:
     """Return ``values``, one at least, merged in a `Tree`.
 
     >>> fold(max, [3, 1, 2])

@@ -34,7 +34,7 @@ class Replica:
                 "refers to, must be picklable; open files, locks and connections inside the loss, not outside"
             ) from error
         self._loss = loss
-        self._settings = Settings.here()
+        self._settings = Settings.of(module.backend)
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from tl_arrayapi.distributed.partition import Tree
 from tl_arrayapi.distributed.samples import Chunk, Chunks
 from tl_arrayapi.module import ScalarModule
 
-__all__ = ["InProcess", "Job", "Mergeable", "Runner", "connected"]
+__all__ = ["InProcess", "Job", "Mergeable", "Progress", "Runner", "connected"]
 
 Progress = Callable[[int, int], Any] | None
 
@@ -24,14 +24,14 @@ class Mergeable(Protocol):
         """Return the value for both."""
 
 
-P = TypeVar("P", bound=Mergeable)
-Job = Callable[[ScalarModule, Chunk], P]
+_P = TypeVar("_P", bound=Mergeable)
+Job = Callable[[ScalarModule, Chunk], _P]
 
 
 class Runner(Protocol):
     """Where chunks are worked on."""
 
-    def total(self, job: Job[P], module: ScalarModule, chunks: Chunks, progress: Progress, alike: bool) -> P:
+    def total(self, job: Job[_P], module: ScalarModule, chunks: Chunks, progress: Progress, alike: bool) -> _P:
         """Return ``job(module, chunk)`` of all chunks, merged in a `Tree`.
 
         ``progress`` is called with (samples done, samples). With ``alike``, those who work must be alike enough to give
@@ -42,9 +42,9 @@ class Runner(Protocol):
 class InProcess:
     """Work on all chunks here, one after another."""
 
-    def total(self, job: Job[P], module: ScalarModule, chunks: Chunks, progress: Progress, alike: bool) -> P:
+    def total(self, job: Job[_P], module: ScalarModule, chunks: Chunks, progress: Progress, alike: bool) -> _P:
         """Return the merged value: see `Runner`."""
-        tree: Tree[P] = Tree(lambda left, right: left.merge(right))
+        tree: Tree[_P] = Tree(lambda left, right: left.merge(right))
         done = 0
         for chunk in chunks:
             with one_thread():
