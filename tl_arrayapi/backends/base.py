@@ -8,6 +8,7 @@ differentiation.
 import importlib
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import array_api_compat
@@ -16,7 +17,7 @@ import numpy
 from tl_arrayapi.backends.portable import scatter_add
 from tl_arrayapi.errors import BackendError, DeviceError, DTypeError
 
-__all__ = ["API_VERSION", "DTYPES", "Backend"]
+__all__ = ["API_VERSION", "DTYPES", "Backend", "numpy_dtype_name"]
 
 API_VERSION = 1
 
@@ -25,6 +26,23 @@ DTYPES = (
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
 )
 """The names that a dtype may go by here: the standard's, and two halves."""
+
+
+def numpy_dtype_name(dtype: Any, library: str) -> str:
+    """Return the name of a dtype of a library whose dtypes are NumPy's; raises `DTypeError` for what is none of them.
+
+    >>> numpy_dtype_name(numpy.float32, "numpy")
+    'float32'
+    """
+    try:
+        # NumPy takes None for float64.
+        name = "none" if dtype is None else str(numpy.dtype(dtype).name)
+    except TypeError as error:
+        raise DTypeError(f"{dtype!r} is not a dtype of {library}") from error
+    if name not in DTYPES:
+        raise DTypeError(f"{dtype!r} is not a dtype of {library}")
+    return name
+
 
 _NOT_THROUGH_DLPACK = (AttributeError, TypeError, BufferError, NotImplementedError, RuntimeError, ValueError)
 
@@ -45,7 +63,8 @@ class Backend:
     """The version of this protocol that a plug-in was written for."""
 
     name: str = ""
-    """The library's name, as a user writes it; empty for a library without a backend of its own."""
+    """The library's name as a user writes it, which a plug-in's namespace must be importable by; empty where a library
+    has no backend of its own, and goes by its namespace's."""
 
     replaces: ClassVar[tuple[str, ...]] = ()
     """The names of backends that this one, of a plug-in, is used instead of."""
@@ -62,7 +81,7 @@ class Backend:
     def __init__(self, namespace: Any) -> None:
         self.namespace = namespace
         if not self.name:
-            self.name = namespace.__name__
+            self.name = getattr(namespace, "__name__", type(namespace).__name__)
 
     @classmethod
     def matches(cls, namespace: Any) -> bool:
@@ -70,7 +89,7 @@ class Backend:
         return False
 
     def __repr__(self) -> str:
-        return f"<Backend {self.name} over {self.namespace.__name__}>"
+        return f"<{type(self).__name__} of {self.name}>"
 
     # ---- what engine and module ask for
     @property
@@ -106,10 +125,17 @@ class Backend:
 
         return fill(scheme, shape, self.namespace, dtype, device, block=None if self.lazy else BLOCK)
 
+    def precision(self, name: str) -> AbstractContextManager[None]:
+        """Hold the precision of float32 products ("default", "high" or "highest") while the context lasts.
+
+        Nothing is held here: most libraries have one precision.
+        """
+        return nullcontext()
+
     # ---- devices and dtypes
     def device_of(self, array: Any) -> Any:
-        """Return the device of ``array``, in the form that the library's own functions take."""
-        return array_api_compat.device(array)
+        """Return the device of ``array``, in the form that the library's own functions take; None where it has none."""
+        return array_api_compat.device(array) if hasattr(array, "device") else None
 
     def to_device(self, array: Any, device: Any) -> Any:
         """Return ``array`` on ``device``."""
@@ -166,13 +192,11 @@ class Backend:
             return self._read(array)
 
     def _read(self, array: Any) -> numpy.ndarray[Any, Any]:
-        xp = self.namespace
         name = self.dtype_name(array.dtype)
         if name == "bfloat16":
             raise DTypeError(f"the host has no bfloat16: convert the array of {self.name} to float32 first")
-        kinds = {"bool": bool, "integral": int, "real floating": float, "complex floating": complex}
-        convert = next(python for kind, python in kinds.items() if xp.isdtype(array.dtype, kind))
-        flat = xp.reshape(array, (-1,))
+        convert = {"b": bool, "i": int, "u": int, "f": float, "c": complex}[name[0]]
+        flat = self.namespace.reshape(array, (-1,))
         try:
             values = [convert(flat[i]) for i in range(math.prod(array.shape))]
         except (TypeError, ValueError) as error:
@@ -210,9 +234,9 @@ class Backend:
     # ---- information
     def version(self) -> str:
         """Return the library's version, or ``"unknown"``."""
-        top = self.namespace.__name__.removeprefix("array_api_compat.").partition(".")[0]
+        top = getattr(self.namespace, "__name__", "").removeprefix("array_api_compat.").partition(".")[0]
         try:
             module = importlib.import_module(top)
-        except ImportError:  # a namespace object, whose name is nothing to import
+        except (ImportError, ValueError):  # a namespace object, whose name is nothing to import
             module = self.namespace
         return str(getattr(module, "__version__", "unknown"))

@@ -1,13 +1,14 @@
 """The JAX backend."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
 import jax.numpy
 import numpy
 
-from tl_arrayapi.backends.base import Backend
+from tl_arrayapi.backends.base import Backend, numpy_dtype_name
 from tl_arrayapi.errors import DeviceError, DTypeError
 
 __all__ = ["JaxBackend"]
@@ -51,6 +52,11 @@ class JaxBackend(Backend):
         """Return ``array``: JAX's arrays are immutable."""
         return array
 
+    def precision(self, name: str) -> AbstractContextManager[None]:
+        """Hold JAX's own setting."""
+        held: AbstractContextManager[None] = jax.default_matmul_precision(name)
+        return held
+
     def device_of(self, array: Any) -> Any:
         """Return the device of ``array``; None for what is traced, or spread over several."""
         return _device(array)
@@ -88,7 +94,7 @@ class JaxBackend(Backend):
 
     def dtype_name(self, dtype: Any) -> str:
         """Return the dtype's name."""
-        return str(numpy.dtype(dtype).name)
+        return numpy_dtype_name(dtype, self.name)
 
     def to_host(self, array: Any) -> numpy.ndarray[Any, Any]:
         """Copy to the host."""

@@ -19,8 +19,8 @@ def scatter_add(
 
     >>> import array_api_strict as xp
     >>> rows = xp.asarray([1.0, 2.0, 4.0])
-    >>> print(scatter_add(xp, (3,), xp.asarray([0, 0, -1]), rows, 0, rows.device))
-    [3. 0. 4.]
+    >>> [float(x) for x in xp.unstack(scatter_add(xp, (3,), xp.asarray([0, 0, -1]), rows, 0, rows.device))]
+    [3.0, 0.0, 4.0]
     """
     count = shape[axis]
     where = {} if device is None else {"device": device}

@@ -1,6 +1,7 @@
 """The PyTorch backend."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy
@@ -55,6 +56,17 @@ class TorchBackend(Backend):
     def memory(self, array: Any) -> Hashable:
         """Return the address of the storage, which views share."""
         return array.untyped_storage().data_ptr() or id(array)
+
+    @contextmanager
+    def precision(self, name: str) -> Iterator[None]:
+        """Hold PyTorch's own setting, which is one for the whole process."""
+        before = torch.get_float32_matmul_precision()
+        if name != "default":
+            torch.set_float32_matmul_precision(name)
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
 
     def devices(self) -> list[Any]:
         """List the host and the accelerators."""

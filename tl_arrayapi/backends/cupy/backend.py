@@ -7,7 +7,7 @@ import cupy
 import cupyx
 import numpy
 
-from tl_arrayapi.backends.base import Backend
+from tl_arrayapi.backends.base import Backend, numpy_dtype_name
 from tl_arrayapi.errors import DeviceError, DTypeError
 
 __all__ = ["CuPyBackend"]
@@ -83,7 +83,7 @@ class CuPyBackend(Backend):
 
     def dtype_name(self, dtype: Any) -> str:
         """Return the dtype's name."""
-        return str(numpy.dtype(dtype).name)
+        return numpy_dtype_name(dtype, self.name)
 
     def to_host(self, array: Any) -> numpy.ndarray[Any, Any]:
         """Copy to the host."""

@@ -8,7 +8,7 @@ import dask
 import dask.array
 import numpy
 
-from tl_arrayapi.backends.base import DTYPES, Backend
+from tl_arrayapi.backends.base import DTYPES, Backend, numpy_dtype_name
 from tl_arrayapi.backends.dask import functions
 from tl_arrayapi.errors import BackendError, DTypeError, ShapeError
 
@@ -89,7 +89,7 @@ class DaskBackend(Backend):
 
     def dtype_name(self, dtype: Any) -> str:
         """Return the dtype's name."""
-        return str(numpy.dtype(dtype).name)
+        return numpy_dtype_name(dtype, self.name)
 
     def to_host(self, array: Any) -> numpy.ndarray[Any, Any]:
         """Compute ``array``."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy
 
-from tl_arrayapi.backends.base import Backend
+from tl_arrayapi.backends.base import Backend, numpy_dtype_name
 from tl_arrayapi.backends.numpy.functions import FUNCTIONS
 from tl_arrayapi.errors import DTypeError
 
@@ -71,7 +71,7 @@ class NumPyBackend(Backend):
 
     def dtype_name(self, dtype: Any) -> str:
         """Return the dtype's name."""
-        return str(numpy.dtype(dtype).name)
+        return numpy_dtype_name(dtype, self.name)
 
     def to_host(self, array: Any) -> numpy.ndarray[Any, Any]:
         """Return ``array`` itself."""
