@@ -554,3 +554,21 @@ def test_the_trainable_flags_may_be_changed(xp):
 def test_compiled_is_refused_until_it_is_there():
     with pytest.raises(tl.errors.BackendError, match="eager"):
         definition().instantiate(backend="compiled")
+
+
+def test_the_precision_of_products_is_held_while_the_loss_runs():
+    torch = pytest.importorskip("torch")
+    seen = []
+
+    def noting(w):
+        seen.append(torch.get_float32_matmul_precision())
+        return tl.array_namespace(w).sum(w)
+
+    before = torch.get_float32_matmul_precision()
+    for precision in ("high", "highest"):
+        options = tl.Options(xp=torch, matmul_precision=precision)
+        m = tl.ScalarModuleDef(noting, init_params=[B]).instantiate_with(None, options)
+        m.forward(())
+        m.step(0.1, ())
+    assert seen == ["high", "high", "highest", "highest"]
+    assert torch.get_float32_matmul_precision() == before

@@ -342,7 +342,12 @@ class ScalarModule:
         """Return the loss on one tuple of inputs, a 0-d array; nothing changes."""
         self.check_inputs(xs)
         keywords = {"key": None} if self.definition.signature.takes_key else {}
-        return self._checked_loss(evaluate(self.definition.loss, (*self._params, *xs), keywords, self._xp))
+        return self._evaluated(xs, keywords)
+
+    def _evaluated(self, xs: Sequence[Any], keywords: dict[str, Any]) -> Any:
+        with self.backend.precision(self.options.matmul_precision):
+            value = evaluate(self.definition.loss, (*self._params, *xs), keywords, self._xp)
+        return self._checked_loss(value)
 
     def backward(self, xs: Sequence[Any]) -> list[Any]:
         """Return the gradients of all parameters, zeros where one is frozen."""
@@ -363,8 +368,9 @@ class ScalarModule:
                 self.options.seed, self.steps_done, xp=self.backend.namespace, device=self._device
             )
         if not self._trainable:
-            return self._checked_loss(evaluate(self.definition.loss, (*self._params, *xs), keywords, self._xp)), ()
-        value, grads = self._value_and_grad(*self._params, *xs, **keywords)
+            return self._evaluated(xs, keywords), ()
+        with self.backend.precision(self.options.matmul_precision):
+            value, grads = self._value_and_grad(*self._params, *xs, **keywords)
         return self._checked_loss(value), grads
 
     def _checked_loss(self, value: Any) -> Any:
