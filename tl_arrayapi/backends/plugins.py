@@ -7,13 +7,9 @@ import functools
 import warnings
 from typing import Any
 
-from tl_arrayapi.backends.base import API_VERSION, Backend
+from tl_arrayapi.backends.base import API_VERSION, GROUP, Backend
 
-__all__ = ["GROUP", "matching", "plug_ins"]
-
-GROUP = "tl_arrayapi.backends"
-"""The entry-point group through which another package adds or replaces a backend."""
-
+__all__ = ["matching", "plug_ins"]
 
 @functools.cache
 def plug_ins() -> tuple[type[Backend], ...]:
