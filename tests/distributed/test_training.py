@@ -155,7 +155,7 @@ def test_it_trains_on_every_library(xp):
         lambda w, x, y: tl.array_namespace(w, x).sum((w * x - y) ** 2), init_params=[[0.0, 0.0]]
     ).instantiate(xp=xp.namespace, dtype=xp.real, device=xp.device)
     opt = tl.optim.momentum(0.125)
-    rows = [(xp.asarray([1.0, 1.0]), xp.asarray([2.0, -4.0]))] * 3
+    rows = tl.stack_samples(xp.asarray([[1.0, 1.0]] * 3), xp.asarray([[2.0, -4.0]] * 3))
     state = train_with(m, opt, m.init_optim(opt), 2, rows, batch_size=2, log=None)
     # By hand: gradients -4 and 8, then -3 and 6 with 0.9 of the first ones.
     np.testing.assert_allclose(xp.to_numpy(m.params[0]), [1.325, -2.65], rtol=1e-6)

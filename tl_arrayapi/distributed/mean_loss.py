@@ -57,6 +57,7 @@ def mean_loss(
     The result is the same 64 bits for every number of workers, and in this process on a machine of the same kind,
     because losses are added up as integers (see `exact`) and BLAS is held to one thread (by threadpoolctl: install it).
     ``exact=False`` adds float64 numbers up in a fixed tree instead. NaN and Inf among the losses give what IEEE gives.
+    Since that one thread is a whole process's, tasks of one worker take turns: give each worker one thread.
 
     Raises StructureError, ShapeError, DTypeError or ArgumentError for samples or weights that cannot be right, before
     anything runs; ClusterError where the cluster fails, naming the chunk and keeping the cause.
