@@ -59,11 +59,11 @@ def load(seed: int) -> Digits:
 def scores(xp: Any, params: Sequence[Any], pixels: Any) -> Any:
     """Return the unnormalised log-probabilities of the ten digits, shape (n, 10), for pixels of shape (n, 64)."""
     hidden_weight, hidden_bias, output_weight, output_bias = params
-    x = pixels @ xp.matrix_transpose(hidden_weight) + hidden_bias
+    x = pixels @ hidden_weight + hidden_bias
     # SiLU (Elfwing, Uchibe and Doya, 2018): x times the logistic function of x. It is smooth, so that libraries that
     # round differently stay together; with the kink of a ReLU they part after some hundred steps.
     hidden = 0.5 * x * (1.0 + xp.tanh(0.5 * x))
-    return hidden @ xp.matrix_transpose(output_weight) + output_bias
+    return hidden @ output_weight + output_bias
 
 
 def cross_entropy(
@@ -84,11 +84,11 @@ def definition() -> ScalarModuleDef:
     """Return the definition of the 64-128-10 MLP with its cross-entropy, for any number of samples.
 
     >>> definition().param_shapes
-    ((128, 64), (128,), (10, 128), (10,))
+    ((64, 128), (128,), (128, 10), (10,))
     """
     return ScalarModuleDef(
         cross_entropy,
-        param_shapes=[(_HIDDEN, _PIXELS), (_HIDDEN,), (_CLASSES, _HIDDEN), (_CLASSES,)],
+        param_shapes=[(_PIXELS, _HIDDEN), (_HIDDEN,), (_HIDDEN, _CLASSES), (_CLASSES,)],
         input_shapes=[(None, _PIXELS), (None,)],
     )
 

@@ -51,15 +51,16 @@ def mean_loss_on_cluster(module: ScalarModule, samples: Any, workers: int) -> fl
     """Return the mean loss over ``samples``, computed by so many processes on this machine."""
     from distributed import Client, LocalCluster
 
-    # Nothing listens beyond this machine, and no dashboard is served.
+    # Nothing listens beyond this machine, nor on a port that another cluster may have; what fails is told by the
+    # exception alone.
     with (
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
             host="127.0.0.1",
-            dashboard_address=None,
-            silence_logs=logging.ERROR,
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
