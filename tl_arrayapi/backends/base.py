@@ -20,6 +20,7 @@ from tl_arrayapi.errors import BackendError, DeviceError, DTypeError
 __all__ = ["API_VERSION", "DTYPES", "Backend", "numpy_dtype_name"]
 
 API_VERSION = 1
+GROUP = "tl_arrayapi.backends"
 
 DTYPES = (
     *("float32", "float64", "float16", "bfloat16", "complex64", "complex128", "bool"),
