@@ -17,9 +17,12 @@ import numpy
 from tl_arrayapi.backends.portable import scatter_add
 from tl_arrayapi.errors import BackendError, DeviceError, DTypeError
 
-__all__ = ["API_VERSION", "DTYPES", "Backend", "numpy_dtype_name"]
+__all__ = ["API_VERSION", "DTYPES", "GROUP", "Backend", "numpy_dtype_name"]
 
 API_VERSION = 1
+
+GROUP = "tl_arrayapi.backends"
+"""The entry-point group through which another package adds or replaces a backend."""
 GROUP = "tl_arrayapi.backends"
 
 DTYPES = (

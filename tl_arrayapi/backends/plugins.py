@@ -11,6 +11,7 @@ from tl_arrayapi.backends.base import API_VERSION, GROUP, Backend
 
 __all__ = ["matching", "plug_ins"]
 
+
 @functools.cache
 def plug_ins() -> tuple[type[Backend], ...]:
     """Load all backends of other packages, once, and return those that can be used."""
