@@ -23,7 +23,6 @@ API_VERSION = 1
 
 GROUP = "tl_arrayapi.backends"
 """The entry-point group through which another package adds or replaces a backend."""
-GROUP = "tl_arrayapi.backends"
 
 DTYPES = (
     *("float32", "float64", "float16", "bfloat16", "complex64", "complex128", "bool"),
