@@ -17,7 +17,7 @@ LAYERS = [
     {"init"},
     {"backends"},
     {"autograd"},
-    {"casts", "checkpoint", "inputs", "nn", "optim", "options", "random", "report", "schedules", "storage", "train"},
+    {"casts", "checkpoints", "inputs", "nn", "optim", "options", "random", "report", "schedules", "storage", "train"},
     {"module"},
     {"distributed"},
     {"cli"},
@@ -83,7 +83,10 @@ def test_array_libraries_are_named_only_where_they_may_be(module: Module):
 
 @each_module
 def test_only_the_registry_loads_a_concrete_backend(module: Module):
-    shared = {f"{PACKAGE}.backends", *(f"{PACKAGE}.backends.{name}" for name in ("base", "registry", "portable"))}
+    shared = {
+        f"{PACKAGE}.backends",
+        *(f"{PACKAGE}.backends.{name}" for name in ("base", "plugins", "portable", "registry")),
+    }
     own = ".".join(module.name.split(".")[:3])
     concrete = [
         f"line {found.line}: {found.module}"
