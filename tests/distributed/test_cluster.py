@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tl_arrayapi as tl
-from tests.distributed.problems import bits, failing_loss, module, samples, squared_error, stacked
+from tests.distributed.problems import bits, exact_mean, failing_loss, module, samples, squared_error, stacked
 from tl_arrayapi.distributed import loss_and_grads, mean_loss, train_with
 from tl_arrayapi.errors import ArgumentError, ClusterError, StructureError
 
@@ -80,14 +80,28 @@ def test_every_library_gives_the_same_bits_on_a_worker(xp, workers):
 
 def test_products_that_depend_on_the_number_of_threads_give_the_same_bits(workers):
     threadpoolctl = pytest.importorskip("threadpoolctl")
-    rng = np.random.default_rng(0)
-    m = tl.ScalarModuleDef(
-        lambda w, x: tl.array_namespace(w, x).sum((x @ w) ** 2), init_params=[rng.normal(size=(700, 300))]
-    ).instantiate(dtype="float64")
-    rows = [(rng.normal(size=(200, 700)),) for _ in range(3)]
+    rows = [tuple(np.random.default_rng(i).normal(size=(2, 300_000))) for i in range(5)]
+    m = tl.ScalarModuleDef(lambda w, x, y: w * (x @ y), init_params=[1.0]).instantiate(dtype="float64")
+    with threadpoolctl.threadpool_limits(1):
+        single = [float(m.forward(row)) for row in rows]
     # A worker of Dask has one thread; let this process have several.
     with threadpoolctl.threadpool_limits(2):
-        assert mean_loss(m, rows, workers(1)) == mean_loss(m, rows)
+        if [float(m.forward(row)) for row in rows] == single:
+            pytest.skip("here the number of threads changes no product")
+        assert mean_loss(m, rows) == mean_loss(m, rows, workers(1)) == exact_mean(single)
+
+
+def test_a_dask_module_computes_within_its_task(workers):
+    dask_array = pytest.importorskip("dask.array")
+
+    def loss(w, x):
+        import dask
+
+        # The sum of 1 where a task computes for itself, and of 0 where it would hand tasks to its own cluster.
+        return w * x * float(dask.config.get("scheduler", None) == "synchronous")
+
+    m = tl.ScalarModuleDef(loss, init_params=[1.0]).instantiate(xp=dask_array, dtype="float64")
+    assert mean_loss(m, [(dask_array.asarray(np.asarray(1.0)),)], workers(1)) == 1.0
 
 
 def test_how_parameters_lie_in_memory_changes_no_bit(workers):
