@@ -25,13 +25,18 @@ def bound(function: Callable[..., Any], xp: Any) -> Callable[..., Any]:
 
 
 # ---- statistics
+def _count(x: Any, axis: Axis) -> int:
+    shape: tuple[int, ...] = x.shape
+    return math.prod(shape if axis is None else [shape[a] for a in reduced_axes(axis, len(shape))])
+
+
 def mean(xp: Any, x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
-    count = math.prod(x.shape[a] for a in reduced_axes(axis, x.ndim))
+    count = _count(x, axis)
     return xp.sum(x, axis=axis, keepdims=keepdims) / (count if count else math.nan)
 
 
 def var(xp: Any, x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
-    count = math.prod(x.shape[a] for a in reduced_axes(axis, x.ndim))
+    count = _count(x, axis)
     centred = x - mean(xp, x, axis=axis, keepdims=True)
     squared = xp.real(centred * xp.conj(centred)) if xp.isdtype(x.dtype, "complex floating") else centred * centred
     freedom = count - correction

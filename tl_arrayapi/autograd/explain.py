@@ -91,7 +91,7 @@ def explain(f: Callable[..., Any], *args: Any) -> Explanation:
     trace.call(f, args, {}, tuple(range(len(args))), strict=False)
     tape = trace.tape
     assert isinstance(tape, _NotingTape)
-    rows = [_row(trace, i, "input", (), {}, leaf.value, "") for i, leaf in enumerate(trace.watched)]
+    rows = [_row(trace, i, "input", (), {}, x, "") for i, x in enumerate(trace.watched)]
     for i, node in enumerate(tape.nodes[len(rows) :], len(rows)):
         primitive, parents, _, static, out = node
         rows.append(_row(trace, i, primitive.name, parents, static, out, tape.lines[i]))

@@ -84,7 +84,7 @@ def _missing(name: str, library: str) -> Callable[..., Any]:
 class Ground(Level):
     """The level of constants over one library."""
 
-    __slots__ = ("_kinds", "_scalars", "_types", "backend", "library", "plain")
+    __slots__ = ("_inexact", "_kinds", "_scalars", "_types", "backend", "library", "memory", "plain")
 
     def __init__(self, backend: Backend, namespace: Any) -> None:
         self.number = -1
@@ -97,7 +97,10 @@ class Ground(Level):
         self._scalars: dict[Any, Any] = {}
         self._types: set[type] = set()
         self.plain: set[type] = set()  # the library's types, where one look at the type is check enough
-        self._kinds: dict[tuple[Any, str], bool] = {}
+        self._kinds: dict[tuple[Any, Any], bool] = {}
+        self._inexact: dict[Any, bool] = {}
+        # The builtin, where the backend has no other idea: it is asked for every argument and result.
+        self.memory: Callable[[Any], Any] = id if type(backend).memory is Backend.memory else backend.memory
 
     def process(self, primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any]) -> Any:
         """Run ``primitive`` on the library's own arrays."""
@@ -191,6 +194,13 @@ class Ground(Level):
             if type(self.backend).check is Backend.check:
                 self.plain.add(kind)
         self.backend.check(x, where)
+
+    def is_inexact(self, dtype: Any) -> bool:
+        """Return whether ``dtype`` is real or complex floating, remembered."""
+        found = self._inexact.get(dtype)
+        if found is None:
+            found = self._inexact[dtype] = self.is_kind(dtype, ("real floating", "complex floating"))
+        return found
 
     def is_kind(self, dtype: Any, kind: Any) -> bool:
         """Return the standard's ``isdtype``, remembered."""

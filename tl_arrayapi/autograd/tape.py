@@ -34,13 +34,14 @@ class Tape(Level):
         self._open = True
 
     # ---- recording
-    def watch(self, value: Any) -> Array:
-        """Return ``value`` as a leaf; all leaves come before any operation."""
-        if type(value) is Array:
-            self._nest()
-        self.nodes.append(None)
-        self.leaves = len(self.nodes)
-        return Array(value, self, self.leaves - 1)
+    def watch(self, values: list[Any]) -> list[Array]:
+        """Return ``values`` as leaves; all leaves come before any operation."""
+        for value in values:
+            if type(value) is Array:
+                self._nest()
+        self.leaves = len(values)
+        self.nodes = [None] * len(values)
+        return [Array(value, self, index) for index, value in enumerate(values)]
 
     def lift(self, value: Any) -> Array:
         """Return ``value`` as a constant of this level, so that operations with watched values take the short way."""

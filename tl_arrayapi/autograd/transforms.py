@@ -5,7 +5,7 @@ A transform inside another works on the outer one's Arrays, and then returns Arr
 takes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import reduce, wraps
 from operator import add
 from typing import Any, cast
@@ -20,19 +20,20 @@ __all__ = ["evaluate", "grad", "stop_gradient", "value_and_grad", "vjp"]
 
 _NUMBERS = (bool, int, float, complex)
 _CONTAINERS = (tuple, list, dict)
-_INEXACT = ("real floating", "complex floating")
 
 
 class Run:
     """One run of a function on a tape: what was watched, where, and what came out."""
 
-    __slots__ = ("inside", "make", "taken", "tape", "watched", "xp")
+    __slots__ = ("held", "inside", "make", "taken", "tape", "watched", "xp")
 
     def __init__(self, make: Callable[[Any], Tape] = Tape) -> None:
         self.make = make
         self.tape: Tape
-        self.watched: list[Array] = []
-        self.taken: set[Any] = set()  # the memory that callers hold: no result may share it
+        self.xp: Namespace
+        self.watched: list[Any] = []  # values, in the order of the leaves
+        self.held: list[Any] = []  # plain arrays that callers hold: no result may share their memory
+        self.taken: set[Any] = set()  # that memory
         self.inside = False
 
     def call(
@@ -52,21 +53,24 @@ class Run:
         """
         self.xp = xp = self._namespace(args, keywords) if xp is None else xp
         tape = self.tape = self.make(xp)
-        # Leaves come first on the tape, so what is watched is watched before anything is lifted.
+        for i in argnums:
+            x = args[i]
+            if isinstance(x, _CONTAINERS):
+                map_tree(lambda leaf, path: self._note(leaf, path, strict), x, f"args[{i}]")
+            else:
+                self._note(x, i, strict)
+        leaves = iter(tape.watch(self.watched))
         lifted = list(args)
         for i in argnums:
-            lifted[i] = self._each(lambda x, path: self._watch(x, path, strict), args[i], f"args[{i}]")
+            lifted[i] = self._replaced(args[i], leaves, strict)
         for i, x in enumerate(args):
             if i not in argnums:
-                lifted[i] = self._each(self._lift, x, f"args[{i}]")
-        named = {name: self._each(self._lift, x, name) for name, x in keywords.items()}
+                lifted[i] = map_tree(self._lift, x, f"args[{i}]") if isinstance(x, _CONTAINERS) else self._lift(x, i)
+        named = {name: map_tree(self._lift, x, name) for name, x in keywords.items()}
         try:
             return f(*lifted, **named)
         finally:
             tape.close()
-
-    def _each(self, function: Callable[[Any, str], Any], x: Any, path: str) -> Any:
-        return map_tree(function, x, path) if isinstance(x, _CONTAINERS) else function(x, path)
 
     def _namespace(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> Namespace:
         """Return the namespace of the arguments, and note whether another transform runs around this one."""
@@ -80,7 +84,10 @@ class Run:
                 found.append(x)
 
         for x in (*args, *keywords.values()):
-            self._each(visit, x, "")
+            if isinstance(x, _CONTAINERS):
+                map_tree(visit, x, "")
+            else:
+                visit(x, "")
         if not found:
             raise NamespaceError(
                 "no argument is an array: give arrays of one Array API library, such as numpy.asarray(2.0) for a number"
@@ -89,89 +96,100 @@ class Run:
             return cast(Namespace, array_namespace(*(x for x in found if type(x) is Array)))
         return cast(Namespace, namespace_of_type(found[0]))
 
-    def _watch(self, x: Any, path: str, strict: bool) -> Any:
-        is_array = type(x) is Array or namespace_of_type(x) is not None
-        if not is_array or not self.xp.ground.is_kind(x.dtype, _INEXACT):
+    def _note(self, x: Any, path: str | int, strict: bool) -> None:
+        """Put ``x`` among what is watched, where it can have a gradient."""
+        ground = self.xp.ground
+        if type(x) not in ground.plain and _is_array(x):
+            ground.check_type(x, _named(path))
+        if not self._differentiable(x):
             if strict:
-                given = f"an array of dtype {x.dtype}" if is_array else f"a {type(x).__name__}"
+                given = f"an array of dtype {x.dtype}" if _is_array(x) else f"a {type(x).__name__}"
                 raise DTypeError(
-                    f"{path} has no gradient: it is {given}, and a real or complex floating array is needed. Convert "
-                    f"it, or leave it out of argnums"
+                    f"{_named(path)} has no gradient: it is {given}, and a real or complex floating array is needed. "
+                    "Convert it, or leave it out of argnums"
                 )
-            return self._lift(x, path)
-        self.xp.ground.check_type(x, path)
-        leaf = self.tape.watch(x)
-        self._take(x)
-        self.watched.append(leaf)
-        return leaf
-
-    def _lift(self, x: Any, path: str) -> Any:
-        if type(x) is Array:
-            return x
-        if isinstance(x, _NUMBERS) and not hasattr(x, "shape"):
-            return x
-        if namespace_of_type(x) is None:
-            return x
-        self.xp.ground.check_type(x, path)
-        self._take(x)
-        return self.tape.lift(x)
-
-    def _take(self, x: Any) -> None:
+            return
+        self.watched.append(x)
         if type(x) is not Array:
-            self.taken.add(self.xp.backend.memory(x))
+            self.held.append(x)
+
+    def _differentiable(self, x: Any) -> bool:
+        return _is_array(x) and self.xp.ground.is_inexact(x.dtype)
+
+    def _replaced(self, tree: Any, values: Iterator[Any], strict: bool) -> Any:
+        """Return ``tree`` with ``values`` in the places of what was watched, and with the rest lifted."""
+        if isinstance(tree, _CONTAINERS):
+            return map_tree(lambda x, path: self._replaced(x, values, strict), tree, "")
+        return next(values) if strict or self._differentiable(tree) else self._lift(tree, "an argument")
+
+    def _lift(self, x: Any, path: str | int) -> Any:
+        """Return ``x`` as a constant of the tape, where it is a plain array."""
+        if type(x) is Array or namespace_of_type(x) is None:
+            return x
+        if type(x) not in self.xp.ground.plain:
+            self.xp.ground.check_type(x, _named(path))
+        self.held.append(x)
+        return self.tape.lift(x)
 
     # ---- results
     def below(self, out: Any) -> Any:
-        """Return the value of an output one level below: a plain array where no outer transform runs."""
+        """Return an output as the caller expects it: an Array inside another transform, a plain array elsewhere."""
         while type(out) is Array and out.level is self.tape:
             out = out.value
-        return self.result(out, self.inside, self.taken)
+        if not _is_array(out):
+            return out
+        return self.results([out], self.inside, self._taken())[0]
 
-    def result(self, value: Any, inside: bool, taken: set[Any]) -> Any:
-        """Return ``value`` as the caller expects it: an Array ``inside`` another transform; elsewhere a plain array,
-        in memory that is not ``taken``.
+    def _taken(self) -> set[Any]:
+        if self.held:
+            self.taken.update(map(self.xp.ground.memory, self.held))
+            self.held = []
+        return self.taken
+
+    def results(self, values: list[Any], inside: bool, taken: set[Any]) -> list[Any]:
+        """Return ``values`` as Arrays ``inside`` another transform; elsewhere as plain arrays in memory of their own,
+        which is added to what is ``taken``.
         """
+        ground = self.xp.ground
         if inside:
-            return value if type(value) is Array or not _is_array(value) else Array(value, self.xp.ground)
-        while type(value) is Array and value.index is None:
-            value = value.value
-        if type(value) is Array or not _is_array(value):
-            return value
-        backend = self.xp.backend
-        value = backend.result(value)
-        memory = backend.memory(value)
-        if memory in taken:
-            value = backend.namespace.asarray(value, copy=True)
-            memory = backend.memory(value)
-        taken.add(memory)
-        return value
+            return [x if type(x) is Array else Array(x, ground) for x in values]
+        memory, own = ground.memory, ground.backend.result
+        found = []
+        for x in values:
+            while type(x) is Array and x.index is None:
+                x = x.value
+            if type(x) is not Array:
+                x = own(x)
+                place = memory(x)
+                if place in taken:
+                    x = ground.backend.namespace.asarray(x, copy=True)
+                    place = memory(x)
+                taken.add(place)
+            found.append(x)
+        return found
 
     def pull(self, out: Any, g: Any, release: bool, inside: bool) -> list[Any]:
         """Return the cotangents of all that was watched, zeros where the output does not depend on it."""
         index = out.index if type(out) is Array and out.level is self.tape else None
         found = self.tape.pull(index, g, release=release)
         zeros_like = self.xp.ground.library.zeros_like
-        taken = set(self.taken)
-        return [
-            self.result(zeros_like(bottom(leaf)) if d is None else d, inside, taken)
-            for leaf, d in zip(self.watched, found, strict=True)
-        ]
+        complete = [zeros_like(bottom(x)) if d is None else d for x, d in zip(self.watched, found, strict=True)]
+        # A pullback may be called again, when the memory of its former results may be free.
+        return self.results(complete, inside, self._taken() if release else set(self._taken()))
+
+    def restore(self, tree: Any, cotangents: Iterator[Any], strict: bool) -> Any:
+        """Return ``tree`` with ``cotangents`` in the places of what was watched, and None in all others."""
+        if isinstance(tree, _CONTAINERS):
+            return map_tree(lambda x, path: self.restore(x, cotangents, strict), tree, "")
+        return next(cotangents) if strict or self._differentiable(tree) else None
+
+
+def _named(path: str | int) -> str:
+    return f"args[{path}]" if isinstance(path, int) else path
 
 
 def _is_array(x: Any) -> bool:
     return type(x) is Array or namespace_of_type(x) is not None
-
-
-def _restore(tree: Any, cotangents: Any, strict: bool) -> Any:
-    """Return ``tree`` with its watched leaves replaced by ``cotangents``, an iterator, in order."""
-    if not isinstance(tree, _CONTAINERS):
-        return next(cotangents) if strict or _has_gradient(tree) else None
-    return map_tree(lambda x, path: next(cotangents) if strict or _has_gradient(x) else None, tree, "")
-
-
-def _has_gradient(x: Any) -> bool:
-    xp = x.level.namespace if type(x) is Array else namespace_of_type(x)
-    return xp is not None and xp.ground.is_kind(x.dtype, _INEXACT)
 
 
 def _positions(argnums: int | tuple[int, ...], count: int) -> tuple[int, ...]:
@@ -180,7 +198,7 @@ def _positions(argnums: int | tuple[int, ...], count: int) -> tuple[int, ...]:
         if not isinstance(i, int) or not -count <= i < count:
             raise StructureError(
                 f"argnums={argnums!r} names an argument that is not there: the function was called with {count} "
-                f"positional arguments"
+                "positional arguments"
             )
     positions = tuple(i % count for i in wanted)
     if len(set(positions)) < len(positions):
@@ -206,36 +224,43 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
     (array(13.), array([18.,  4.]))
     """
 
+    known: dict[int, tuple[int, ...]] = {}  # by the number of arguments
+
     @wraps(f)
     def run(*args: Any, **keywords: Any) -> tuple[Any, Any]:
-        positions = _positions(argnums, len(args))
+        positions = known.get(len(args))
+        if positions is None:
+            positions = known[len(args)] = _positions(argnums, len(args))
         trace = Run()
         out = _checked_loss(trace, trace.call(f, args, keywords, positions, strict=True))
         value = trace.below(out)
-        one = trace.xp.ground.library.ones_like(bottom(value))
+        plain = bottom(value)
+        one = trace.xp.ground.scalar(1.0, plain.dtype, plain)
+        trace.held.append(one)
         grads = iter(trace.pull(out, one, release=True, inside=trace.inside))
-        found = tuple(_restore(args[i], grads, strict=True) for i in positions)
+        found = tuple([trace.restore(args[i], grads, strict=True) for i in positions])
         return value, found[0] if isinstance(argnums, int) else found
 
     return run
 
 
 def _checked_loss(trace: Run, out: Any) -> Any:
-    if isinstance(out, _NUMBERS) and not hasattr(out, "shape"):
-        raise DTypeError(
-            f"the loss is the Python number {out!r}, not an array: it depends on no argument. Return a 0-d array"
-        )
-    if not _is_array(out):
-        raise DTypeError(
-            f"the loss must be a 0-d array; got a {type(out).__name__}: return one array, such as xp.mean(errors)"
-        )
+    if type(out) is not Array:
+        if isinstance(out, _NUMBERS) and not hasattr(out, "shape"):
+            raise DTypeError(
+                f"the loss is the Python number {out!r}, not an array: it depends on no argument. Return a 0-d array"
+            )
+        if not _is_array(out):
+            raise DTypeError(
+                f"the loss must be a 0-d array; got a {type(out).__name__}: return one array, such as xp.mean(errors)"
+            )
+        trace.xp.ground.check_type(out, "the loss")
     if tuple(out.shape) != ():
         raise ShapeError(
             f"the loss must be a 0-d array; got shape {tuple(out.shape)}: reduce it with xp.mean or xp.sum"
         )
     if not trace.xp.ground.is_kind(out.dtype, "real floating"):
         raise DTypeError(f"the loss must be real and floating; got dtype {out.dtype}: use xp.abs, xp.real or xp.astype")
-    trace.xp.ground.check_type(out, "the loss")
     return out
 
 
@@ -288,7 +313,7 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
         inside = trace.inside or any(type(cotangent) is Array for _, cotangent in pairs)
         found = [trace.pull(x, cotangent, release=False, inside=inside) for x, cotangent in pairs]
         cotangents = iter([reduce(add, parts) for parts in zip(*found, strict=True)])
-        return tuple(_restore(x, cotangents, strict=False) for x in args)
+        return tuple(trace.restore(x, cotangents, strict=False) for x in args)
 
     return map_tree(lambda x, path: trace.below(x), out, ""), pullback
 

@@ -31,7 +31,7 @@ def _restore(xp: Any, value: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
 
 
 def _sum(xp: Any, g: Any, out: Any, x: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
-    return xp.broadcast_to(_restore(xp, g, x, axis, keepdims), x.shape)
+    return xp.broadcast_to(g if axis is None else _restore(xp, g, x, axis, keepdims), x.shape)
 
 
 def _extremum(xp: Any, g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
