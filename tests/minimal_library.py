@@ -5,7 +5,6 @@ is an object, not a module; dtypes are objects; ``__array__`` raises. It has wha
 that it has, and no more: operands have one dtype, or are Python numbers.
 """
 
-import functools
 import itertools
 import math
 import operator
@@ -199,7 +198,7 @@ def _operands(*given: Any) -> list[Array]:
 
 def _scalar(x: Any, dtype: DType) -> Array:
     allowed = {"bool": bool, "real floating": (int, float)}.get(dtype.kind, int)
-    if type(x) is bool and dtype is not BOOL or not isinstance(x, allowed):  # type: ignore[arg-type]
+    if (type(x) is bool and dtype is not BOOL) or not isinstance(x, allowed):
         raise TypeError(f"{x!r} is no scalar for {dtype}")
     return Array([x], (), dtype)
 
@@ -244,6 +243,8 @@ ELEMENTWISE = {
     "equal": _elementwise(operator.eq, (*BITS, FLOATING), BOOL),
     "less": _elementwise(operator.lt, NUMERIC, BOOL),
     "greater": _elementwise(operator.gt, NUMERIC, BOOL),
+    "greater_equal": _elementwise(operator.ge, NUMERIC, BOOL),
+    "bitwise_invert": _elementwise(lambda x: not x if isinstance(x, bool) else ~x, BITS),
     "bitwise_and": _elementwise(operator.and_, BITS),
     "bitwise_or": _elementwise(operator.or_, BITS),
     "bitwise_xor": _elementwise(operator.xor, BITS),
@@ -251,23 +252,34 @@ ELEMENTWISE = {
     "bitwise_right_shift": _elementwise(operator.rshift, "integral"),
 }
 _OPERATORS = {
-    **{"add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "pow": "pow", "eq": "equal"},
-    **{"lt": "less", "gt": "greater", "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"},
-    **{"lshift": "bitwise_left_shift", "rshift": "bitwise_right_shift"},
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "divide",
+    "pow": "pow",
+    "eq": "equal",
+    "lt": "less",
+    "gt": "greater",
+    "ge": "greater_equal",
+    "and": "bitwise_and",
+    "or": "bitwise_or",
+    "xor": "bitwise_xor",
+    "lshift": "bitwise_left_shift",
+    "rshift": "bitwise_right_shift",
 }
 for _dunder, _name in _OPERATORS.items():
     _function = ELEMENTWISE[_name]
-    # functools.partialmethod and the like would bind self first; a lambda needs the function of this turn.
     setattr(Array, f"__{_dunder}__", lambda x, y, f=_function: f(x, y))
-    if _dunder not in ("eq", "lt", "gt"):
+    if _dunder not in ("eq", "lt", "gt", "ge"):
         setattr(Array, f"__r{_dunder}__", lambda x, y, f=_function: f(y, x))
-Array.__neg__ = lambda x: ELEMENTWISE["negative"](x)  # type: ignore[attr-defined]
+Array.__neg__ = lambda x: ELEMENTWISE["negative"](x)
+Array.__invert__ = lambda x: ELEMENTWISE["bitwise_invert"](x)
 
 
 # ---- the other functions
 def _asarray(obj: Any, /, *, dtype: DType | None = None, device: Any = None, copy: bool | None = None) -> Array:
     if isinstance(obj, Array):
-        return obj if dtype in (None, obj.dtype) else _astype(obj, dtype)  # type: ignore[arg-type]
+        return obj if dtype in (None, obj.dtype) else _astype(obj, dtype)
     values, shape = _flattened(obj)
     if dtype is None:
         types = set(map(type, values))
@@ -285,6 +297,13 @@ def _flattened(obj: Any) -> tuple[list[Any], Shape]:
     if isinstance(obj, (bool, int, float)):
         return [obj], ()
     raise TypeError(f"{type(obj).__name__} is neither a number nor a list of numbers")
+
+
+def _where(condition: Array, x1: Any, x2: Any, /) -> Array:
+    operands = _operands(x1, x2)
+    shape = _broadcast_shapes(condition.shape, *(x.shape for x in operands))
+    rows = zip(*(_broadcast_to(x, shape)._values for x in (condition, *operands)), strict=True)
+    return Array([a if c else b for c, a, b in rows], shape, operands[0].dtype)
 
 
 def _full(shape: Any, value: Any, dtype: DType) -> Array:
@@ -375,15 +394,15 @@ def _finfo(dtype: Any, /) -> SimpleNamespace:
     return SimpleNamespace(bits=bits, eps=eps, smallest_normal=normal)
 
 
-Array.__matmul__ = lambda x, y: _matmul(x, y)  # type: ignore[attr-defined]
+Array.__matmul__ = lambda x, y: _matmul(x, y)
 
 
 class Namespace:
-    """The library: 34 functions of the standard, its dtypes, and nothing else."""
+    """The library: some functions of the standard, its dtypes, and nothing else."""
 
     __name__ = "minimal"
 
-    def __init__(self, *without: str) -> None:
+    def __init__(self) -> None:
         functions = {
             "arange": _arange,
             "asarray": _asarray,
@@ -401,11 +420,12 @@ class Namespace:
             "reshape": _reshape,
             "result_type": _result_type,
             "sum": _sum,
+            "where": _where,
             "zeros": _zeros,
             "zeros_like": _zeros_like,
             **ELEMENTWISE,
         }
-        vars(self).update({name: found for name, found in (functions | DTYPES).items() if name not in without})
+        vars(self).update(functions | DTYPES)
 
     def __repr__(self) -> str:
         return f"<minimal, an Array API library of {len(vars(self))} names>"
