@@ -1,4 +1,4 @@
-"""PyTorch, eager, as its users write it: its own fused layers and losses, its own optimisers."""
+"""PyTorch, eager: its own fused layers and losses, its fused Adam, and descent in place, its leanest form."""
 
 import torch
 from torch.nn import functional as F
