@@ -115,7 +115,12 @@ class Backend:
         """Raise where ``array``, met at ``where``, is one that the library makes but the engine cannot take."""
 
     def result(self, array: Any) -> Any:
-        """Return ``array`` as a caller may keep it: an array, never a scalar, and no view of what others hold."""
+        """Return ``array`` as a caller may keep it: an array, never a scalar, and no view of what others hold.
+
+        Whether an array is a view is nothing that the standard tells: one that can be written to is copied.
+        """
+        if hasattr(type(array), "__setitem__"):
+            return self.namespace.asarray(array, copy=True)
         return self.namespace.asarray(array)
 
     def memory(self, array: Any) -> Hashable:
