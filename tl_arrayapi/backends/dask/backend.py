@@ -53,10 +53,7 @@ class DaskBackend(Backend):
         kind = self.dtype(dtype)
         if not shape or 0 in shape:
             return self.from_host(functions.fill_box(scheme, shape, [(0, n) for n in shape], dtype), dtype)
-        try:
-            sizes = dask.array.core.normalize_chunks("auto" if chunks is None else chunks, shape, dtype=kind)
-        except (ValueError, TypeError) as error:
-            raise ShapeError(f"chunks={chunks!r} do not fit shape {shape}: {error}") from error
+        sizes = functions.chunk_sizes(shape, chunks, kind)
         meta = numpy.empty((0,) * len(shape), kind)
         return dask.array.map_blocks(
             functions.fill_block, scheme, shape, dtype, chunks=sizes, dtype=kind, meta=meta, name=None

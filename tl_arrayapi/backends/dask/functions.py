@@ -7,7 +7,9 @@ from typing import Any
 import dask.array
 import numpy
 
-__all__ = ["FUNCTIONS", "fill_block", "fill_box", "scatter_add"]
+from tl_arrayapi.errors import ShapeError
+
+__all__ = ["FUNCTIONS", "chunk_sizes", "fill_block", "fill_box", "scatter_add"]
 
 
 def _reshape(x: Any, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Any:
@@ -21,8 +23,18 @@ def _reshape(x: Any, /, shape: tuple[int, ...], *, copy: bool | None = None) -> 
 
 
 def _cholesky(x: Any, /, *, upper: bool = False) -> Any:
-    # Dask gives the upper factor unless told otherwise, and the standard the lower one.
-    return dask.array.linalg.cholesky(x, lower=not upper)
+    if x.ndim == 2 and len({*x.chunks[0], *x.chunks[1]}) == 1:
+        # Dask gives the upper factor unless told otherwise, and the standard the lower one.
+        return dask.array.linalg.cholesky(x, lower=not upper)
+    # Dask takes one matrix, in equal square chunks. Here each matrix becomes one chunk, and a stack keeps its others.
+    whole = x.rechunk({x.ndim - 2: -1, x.ndim - 1: -1})
+    return whole.map_blocks(_cholesky_chunk, upper=upper, dtype=x.dtype, meta=x._meta)
+
+
+def _cholesky_chunk(x: Any, upper: bool) -> Any:
+    from tl_arrayapi.backends.registry import backend_of
+
+    return backend_of(x).namespace.linalg.cholesky(x, upper=upper)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {"reshape": _reshape, "linalg.cholesky": _cholesky}
@@ -51,6 +63,20 @@ def _scatter_add_chunk(updates: Any, indices: Any, axis: int, count: int) -> Any
 
     shape = (*updates.shape[:axis], count, *updates.shape[axis + 1 :])
     return backend_of(updates).scatter_add(shape, indices, updates, axis)
+
+
+def chunk_sizes(shape: tuple[int, ...], chunks: Any, dtype: Any) -> tuple[tuple[int, ...], ...]:
+    """Return the sizes of the chunks along each axis of ``shape``; raises `ShapeError` where ``chunks`` do not fit."""
+    try:
+        sizes: tuple[tuple[int, ...], ...] = dask.array.core.normalize_chunks(
+            "auto" if chunks is None else chunks, shape, dtype=dtype
+        )
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise ShapeError(f"chunks={chunks!r} do not fit shape {shape}: {error}") from error
+    # Dask lets sizes of 0 and below pass.
+    if not all(size > 0 for axis in sizes for size in axis) or tuple(map(sum, sizes)) != shape:
+        raise ShapeError(f"chunks={chunks!r} do not fit shape {shape}: along each axis, give sizes of at least 1")
+    return sizes
 
 
 def fill_block(scheme: Any, shape: tuple[int, ...], dtype: str, block_info: Any = None) -> numpy.ndarray[Any, Any]:
