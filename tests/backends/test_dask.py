@@ -100,7 +100,7 @@ def test_arrays_in_uneven_chunks_take_every_shape(shape, chunks, target):
 
 
 def test_a_reshape_that_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="reshape|size"):
+    with pytest.raises(ValueError, match=r"reshape|size"):
         tl.namespace(da).reshape(lazy(np.ones(6), 4), (4, 2))
 
 

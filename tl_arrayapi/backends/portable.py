@@ -27,13 +27,16 @@ def scatter_add(
     updates = xp.moveaxis(updates, axis, 0)
     if count == 0 or math.prod(updates.shape) == 0:
         return xp.zeros(shape, dtype=updates.dtype, **where)
+    # The indices' own dtype may be too narrow for the length of the axis.
+    integer = xp.arange(0, **where).dtype
+    indices = xp.astype(indices, integer, copy=False)
     indices = xp.expand_dims(xp.where(indices < 0, indices + count, indices), axis=0)
     zero = xp.zeros((), dtype=updates.dtype, **where)
     rows = max(1, block // math.prod(updates.shape))
     parts = []
     for start in range(0, count, rows):
         stop = min(start + rows, count)
-        positions = xp.expand_dims(xp.arange(start, stop, dtype=indices.dtype, **where), axis=1)
+        positions = xp.expand_dims(xp.arange(start, stop, dtype=integer, **where), axis=1)
         chosen = xp.reshape(positions == indices, (stop - start, updates.shape[0]) + (1,) * (updates.ndim - 1))
         kept = xp.where(chosen, xp.expand_dims(updates, axis=0), zero)
         parts.append(xp.sum(kept, axis=1, dtype=updates.dtype))
