@@ -1,8 +1,11 @@
 """Gradients and training for any Array API library: NumPy, CuPy, Dask, PyTorch, JAX and every other."""
 
-from tl_arrayapi import backends, errors, init, optim, random, schedules
+from tl_arrayapi import backends, distributed, errors, init, optim, random, schedules
 from tl_arrayapi.autograd import Array, array_namespace, grad, namespace, stop_gradient, value_and_grad, vjp
+from tl_arrayapi.autograd.custom import checkpoint, custom_vjp
+from tl_arrayapi.autograd.derivatives import check_grads, hessian, hvp, jacobian, jvp
 from tl_arrayapi.autograd.explain import explain
+from tl_arrayapi.autograd.vectorize import vmap
 from tl_arrayapi.casts import cast_tensor, cast_tlist
 from tl_arrayapi.module import ScalarModule, ScalarModuleDef
 from tl_arrayapi.options import Options
@@ -20,10 +23,18 @@ __all__ = [
     "backends",
     "cast_tensor",
     "cast_tlist",
+    "check_grads",
+    "checkpoint",
+    "custom_vjp",
+    "distributed",
     "errors",
     "explain",
     "grad",
+    "hessian",
+    "hvp",
     "init",
+    "jacobian",
+    "jvp",
     "minibatches",
     "namespace",
     "optim",
@@ -33,4 +44,5 @@ __all__ = [
     "stop_gradient",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

@@ -11,6 +11,7 @@
     ├── ArgumentError      (ValueError)           a number or a word is outside its range
     ├── NoRuleError        (NotImplementedError)  a function has no derivative rule here
     ├── WatchedError       (TypeError)            something would take a watched array out of its trace in silence
+    ├── GradientError      (AssertionError)       a derivative is not what central differences say
     ├── TraceError         (RuntimeError)         a traced array is used where its trace is over, or a tape was consumed
     ├── PlanError          (ValueError)           an initialiser or a plan cannot be right
     ├── CheckpointError    (ValueError)           a checkpoint cannot be read or does not fit
@@ -29,6 +30,7 @@ __all__ = [
     "ClusterError",
     "DTypeError",
     "DeviceError",
+    "GradientError",
     "MissingLibraryError",
     "NamespaceError",
     "NoRuleError",
@@ -75,6 +77,10 @@ class NoRuleError(TLError, NotImplementedError):
 
 class WatchedError(TLError, TypeError):
     """A watched array would leave its trace in silence, and its gradient with it."""
+
+
+class GradientError(TLError, AssertionError):
+    """A derivative is not what central differences say."""
 
 
 class TraceError(TLError, RuntimeError):

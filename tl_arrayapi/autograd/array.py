@@ -7,13 +7,13 @@ does to an operation nor what a rule is.
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from tl_arrayapi.autograd.primitive import PRIMITIVES, Primitive
 from tl_arrayapi.autograd.source import user_line
 from tl_arrayapi.errors import NoRuleError, ShapeError, WatchedError
 
-__all__ = ["NO_STATIC", "Array", "Level", "bind", "bottom", "function_of", "installed"]
+__all__ = ["NO_STATIC", "Array", "Level", "StandIn", "bind", "bottom", "device_of", "function_of", "installed"]
 
 NO_STATIC: dict[str, Any] = {}
 
@@ -28,6 +28,9 @@ class Level:
 
     __slots__ = ("functions", "ground", "namespace", "nodes", "number")
 
+    watches: ClassVar[bool] = False
+    """Whether an index says that a derivative depends on an array."""
+
     number: int
     namespace: Any
     ground: Any
@@ -38,13 +41,27 @@ class Level:
         """Run ``primitive`` on operands of which at least one is of this level, and none of a higher one."""
         raise NotImplementedError
 
-    def stop(self, array: "Array") -> Any:
-        """Return the value of ``array`` cut off from this level's derivatives."""
+    def stop(self, array: "Array") -> "Array":
+        """Return ``array`` cut off from all derivatives, those of the levels below among them."""
         return array
 
     def describe(self, array: "Array") -> str:
         """Say in a few words what this level does to ``array``, for its printed form."""
         return ""
+
+
+class StandIn:
+    """What stands under an Array in the place of the library's own array, where there is no single one: it has a shape,
+    a dtype and a device, and no value to read. ``below`` is the array of the level below that it shows, if any.
+    """
+
+    __slots__ = ()
+
+    below: Any = None
+
+    shape: Any
+    dtype: Any
+    device: Any
 
 
 class Array:
@@ -94,7 +111,7 @@ class Array:
     @property
     def device(self) -> Any:
         """The library's device."""
-        return self.level.namespace.backend.device_of(bottom(self))
+        return device_of(self, self.level.namespace.backend)
 
     @property
     def T(self) -> "Array":  # noqa: N802  (the standard's name)
@@ -184,12 +201,20 @@ def bottom(x: Any) -> Any:
     return x
 
 
+def device_of(x: Any, backend: Any) -> Any:
+    """Return the device of an Array or of an array of ``backend``'s library."""
+    value = bottom(x)
+    return value.device if isinstance(value, StandIn) else backend.device_of(value)
+
+
 def watched(x: Any) -> bool:
     """Say whether a derivative depends on ``x``."""
     while type(x) is Array:
-        if x.index is not None:
+        if x.index is not None and x.level.watches:
             return True
         x = x.value
+        if isinstance(x, StandIn):
+            x = x.below
     return False
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial, update_wrapper
 from typing import Any
 
-from tl_arrayapi.autograd.array import Array, bind, bottom
+from tl_arrayapi.autograd.array import Array, bind
 from tl_arrayapi.autograd.rules.indexing import GETITEM
 from tl_arrayapi.autograd.rules.reduction import reduced_axes
 from tl_arrayapi.errors import ShapeError
@@ -315,7 +315,7 @@ def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Any:
 
 # ---- dtypes
 def result_type(xp: Any, *arrays_and_dtypes: Any) -> Any:
-    return xp.inner.result_type(*(bottom(x) for x in arrays_and_dtypes))
+    return xp.inner.result_type(*(x.dtype if type(x) is Array else x for x in arrays_and_dtypes))
 
 
 COMPOSITES: dict[str, Callable[..., Any]] = {

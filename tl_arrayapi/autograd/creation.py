@@ -6,7 +6,7 @@ What is made from an Array (``asarray`` of one, ``full`` of one) keeps its gradi
 from collections.abc import Callable
 from typing import Any
 
-from tl_arrayapi.autograd.array import Array, bottom
+from tl_arrayapi.autograd.array import Array, StandIn, bottom
 
 __all__ = ["CREATION", "EXTENSIONS"]
 
@@ -22,7 +22,11 @@ def _made(name: str, where: str = "") -> Callable[..., Any]:
 
 def _like(name: str) -> Callable[..., Any]:
     def function(xp: Any, x: Any, /, **keywords: Any) -> Any:
-        return xp.ground.lift(getattr(xp.ground.library, name)(bottom(x), **keywords))
+        value = bottom(x)
+        if isinstance(value, StandIn):
+            keywords = {"dtype": x.dtype, "device": x.device} | {k: v for k, v in keywords.items() if v is not None}
+            return getattr(xp, name.removesuffix("_like"))(x.shape, **keywords)
+        return xp.ground.lift(getattr(xp.ground.library, name)(value, **keywords))
 
     function.__name__ = name
     return function
@@ -56,8 +60,9 @@ def full(xp: Any, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any
 
 
 def full_like(xp: Any, x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
-    if type(fill_value) is Array:
-        return full(xp, x.shape, fill_value, dtype=x.dtype if dtype is None else dtype, device=device)
+    if type(fill_value) is Array or isinstance(bottom(x), StandIn):
+        dtype, device = x.dtype if dtype is None else dtype, x.device if device is None else device
+        return full(xp, x.shape, fill_value, dtype=dtype, device=device)
     return xp.ground.lift(xp.ground.library.full_like(bottom(x), fill_value, dtype=dtype, device=device))
 
 

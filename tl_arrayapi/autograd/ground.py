@@ -9,7 +9,7 @@ from typing import Any
 
 import array_api_compat
 
-from tl_arrayapi.autograd.array import Array, Level, bottom, fail
+from tl_arrayapi.autograd.array import Array, Level, device_of, fail
 from tl_arrayapi.autograd.embed import embed
 from tl_arrayapi.autograd.primitive import PRIMITIVES, Primitive
 from tl_arrayapi.backends.base import Backend
@@ -153,7 +153,7 @@ class Ground(Level):
         array again.
         """
         backend = self.backend
-        device = None if backend.one_device else backend.device_of(bottom(like))
+        device = None if backend.one_device else device_of(like, backend)
         key = (value, dtype, device, type(value))
         found = self._scalars.get(key)
         if found is None:

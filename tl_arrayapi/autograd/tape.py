@@ -13,9 +13,14 @@ from tl_arrayapi.autograd.primitive import Primitive
 from tl_arrayapi.autograd.source import user_line
 from tl_arrayapi.errors import NoRuleError, TraceError
 
-__all__ = ["Tape"]
+__all__ = ["Tape", "conform", "next_number"]
 
 _NUMBERS = itertools.count()
+
+
+def next_number() -> int:
+    """Return the number of a new level: later levels are inner, so the largest number wins."""
+    return next(_NUMBERS)
 
 
 class Tape(Level):
@@ -23,8 +28,10 @@ class Tape(Level):
 
     __slots__ = ("_nested", "_open", "leaves")
 
+    watches = True
+
     def __init__(self, namespace: Any) -> None:
-        self.number = next(_NUMBERS)
+        self.number = next_number()
         self.namespace = namespace
         self.ground = namespace.ground
         self.functions = self.ground.functions
@@ -105,14 +112,22 @@ class Tape(Level):
             self._nest()
         return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)
 
+    def record(self, primitive: Primitive, operands: list[Any], out: Any) -> Array:
+        """Record an operation that ran elsewhere: ``out`` is a value of the level below."""
+        parents = tuple(x.index if type(x) is Array and x.level is self else None for x in operands)
+        values = tuple(x.value if type(x) is Array and x.level is self else x for x in operands)
+        is_watched = any(parent is not None for parent in parents)
+        return self._record(primitive, parents, values, {}, out, is_watched)
+
     def close(self) -> None:
         """Refuse further operations: the function that was watched has returned."""
         self._open = False
         self.functions = None
 
-    def stop(self, array: Array) -> Any:
-        """Return the value below."""
-        return array.value
+    def stop(self, array: Array) -> Array:
+        """Return the value below, stopped in turn."""
+        value = array.value
+        return value.level.stop(value) if type(value) is Array else Array(value, self.ground)
 
     def describe(self, array: Array) -> str:
         """Say whether a derivative depends on ``array``."""
@@ -227,7 +242,7 @@ def _cotangents(
     """Yield (parent, cotangent) for every watched operand of a node."""
     if primitive.gather is not None:
         for parent, x, d in zip(parents, operands, primitive.gather(xp, g, out, *operands, **static), strict=True):
-            if parent is not None:
+            if parent is not None and d is not None:
                 yield parent, conform(xp, d, x)
         return
     for parent, rule, x in zip(parents, primitive.vjps, operands, strict=True):

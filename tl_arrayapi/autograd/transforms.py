@@ -10,13 +10,13 @@ from functools import reduce, wraps
 from operator import add
 from typing import Any, cast
 
-from tl_arrayapi.autograd.array import Array, bottom, watched
+from tl_arrayapi.autograd.array import Array, bottom
 from tl_arrayapi.autograd.containers import map_tree
 from tl_arrayapi.autograd.namespace import Namespace, array_namespace, namespace_of_type
 from tl_arrayapi.autograd.tape import Tape
 from tl_arrayapi.errors import DTypeError, NamespaceError, ShapeError, StructureError
 
-__all__ = ["evaluate", "grad", "stop_gradient", "value_and_grad", "vjp"]
+__all__ = ["evaluate", "find_namespace", "grad", "hand_back", "stop_gradient", "value_and_grad", "vjp"]
 
 _NUMBERS = (bool, int, float, complex)
 _CONTAINERS = (tuple, list, dict)
@@ -51,7 +51,9 @@ class Run:
         With ``strict`` a leaf that cannot have a gradient is refused by its path; without, it is passed on as a
         constant.
         """
-        self.xp = xp = self._namespace(args, keywords) if xp is None else xp
+        if xp is None:
+            xp, self.inside = find_namespace(args, keywords)
+        self.xp = xp
         tape = self.tape = self.make(xp)
         for i in argnums:
             x = args[i]
@@ -71,30 +73,6 @@ class Run:
             return f(*lifted, **named)
         finally:
             tape.close()
-
-    def _namespace(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> Namespace:
-        """Return the namespace of the arguments, and note whether another transform runs around this one."""
-        found: list[Any] = []
-
-        def visit(x: Any, path: str) -> None:
-            if type(x) is Array:
-                self.inside = True
-                found.append(x)
-            elif not found and namespace_of_type(x) is not None:
-                found.append(x)
-
-        for x in (*args, *keywords.values()):
-            if isinstance(x, _CONTAINERS):
-                map_tree(visit, x, "")
-            else:
-                visit(x, "")
-        if not found:
-            raise NamespaceError(
-                "no argument is an array: give arrays of one Array API library, such as numpy.asarray(2.0) for a number"
-            )
-        if self.inside:
-            return cast(Namespace, array_namespace(*(x for x in found if type(x) is Array)))
-        return cast(Namespace, namespace_of_type(found[0]))
 
     def _note(self, x: Any, path: str | int, strict: bool) -> None:
         """Put ``x`` among what is watched, where it can have a gradient."""
@@ -138,7 +116,7 @@ class Run:
             out = out.value
         if not _is_array(out):
             return out
-        return self.results([out], self.inside, self._taken())[0]
+        return hand_back([out], self.xp.ground, self.inside, self._taken())[0]
 
     def _taken(self) -> set[Any]:
         if self.held:
@@ -146,42 +124,67 @@ class Run:
             self.held = []
         return self.taken
 
-    def results(self, values: list[Any], inside: bool, taken: set[Any]) -> list[Any]:
-        """Return ``values`` as Arrays ``inside`` another transform; elsewhere as plain arrays in memory of their own,
-        which is added to what is ``taken``.
-        """
-        ground = self.xp.ground
-        if inside:
-            return [x if type(x) is Array else Array(x, ground) for x in values]
-        memory, own = ground.memory, ground.backend.result
-        found = []
-        for x in values:
-            while type(x) is Array and x.index is None:
-                x = x.value
-            if type(x) is not Array:
-                x = own(x)
-                place = memory(x)
-                if place in taken:
-                    x = ground.backend.namespace.asarray(x, copy=True)
-                    place = memory(x)
-                taken.add(place)
-            found.append(x)
-        return found
-
     def pull(self, out: Any, g: Any, release: bool, inside: bool) -> list[Any]:
         """Return the cotangents of all that was watched, zeros where the output does not depend on it."""
         index = out.index if type(out) is Array and out.level is self.tape else None
         found = self.tape.pull(index, g, release=release)
-        zeros_like = self.xp.ground.library.zeros_like
-        complete = [zeros_like(bottom(x)) if d is None else d for x, d in zip(self.watched, found, strict=True)]
+        zeros_like = self.xp.zeros_like
+        complete = [zeros_like(x) if d is None else d for x, d in zip(self.watched, found, strict=True)]
         # A pullback may be called again, when the memory of its former results may be free.
-        return self.results(complete, inside, self._taken() if release else set(self._taken()))
+        return hand_back(complete, self.xp.ground, inside, self._taken() if release else set(self._taken()))
 
     def restore(self, tree: Any, cotangents: Iterator[Any], strict: bool) -> Any:
         """Return ``tree`` with ``cotangents`` in the places of what was watched, and None in all others."""
         if isinstance(tree, _CONTAINERS):
             return map_tree(lambda x, path: self.restore(x, cotangents, strict), tree, "")
         return next(cotangents) if strict or self._differentiable(tree) else None
+
+
+def find_namespace(args: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Namespace, bool]:
+    """Return the namespace of the arrays in the arguments, and whether one of them is of another transform around."""
+    arrays: list[Any] = []
+    plain: list[Any] = []
+
+    def visit(x: Any, path: str) -> None:
+        if type(x) is Array:
+            arrays.append(x)
+        elif not plain and namespace_of_type(x) is not None:
+            plain.append(x)
+
+    for x in (*args, *keywords.values()):
+        if isinstance(x, _CONTAINERS):
+            map_tree(visit, x, "")
+        else:
+            visit(x, "")
+    if arrays:
+        return cast(Namespace, array_namespace(*arrays)), True
+    if not plain:
+        raise NamespaceError(
+            "no argument is an array: give arrays of one Array API library, such as numpy.asarray(2.0) for a number"
+        )
+    return cast(Namespace, namespace_of_type(plain[0])), False
+
+
+def hand_back(values: list[Any], ground: Any, inside: bool, taken: set[Any]) -> list[Any]:
+    """Return ``values`` as Arrays ``inside`` another transform; elsewhere as plain arrays in memory of their own, which
+    is added to what is ``taken``.
+    """
+    if inside:
+        return [x if type(x) is Array else Array(x, ground) for x in values]
+    memory, own = ground.memory, ground.backend.result
+    found = []
+    for x in values:
+        while type(x) is Array and x.index is None:
+            x = x.value
+        if type(x) is not Array:
+            x = own(x)
+            place = memory(x)
+            if place in taken:
+                x = ground.backend.namespace.asarray(x, copy=True)
+                place = memory(x)
+            taken.add(place)
+        found.append(x)
+    return found
 
 
 def _named(path: str | int) -> str:
@@ -223,7 +226,6 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
     >>> tl.value_and_grad(loss)(numpy.asarray([1.0, 2.0]), numpy.asarray([3.0, 1.0]))
     (array(13.), array([18.,  4.]))
     """
-
     known: dict[int, tuple[int, ...]] = {}  # by the number of arguments
 
     @wraps(f)
@@ -358,18 +360,4 @@ def stop_gradient(x: Any) -> Any:
     >>> tl.grad(lambda x: x * tl.stop_gradient(x))(numpy.asarray(3.0))
     array(3.)
     """
-    return map_tree(lambda leaf, path: _stopped(leaf), x, "")
-
-
-def _stopped(x: Any) -> Any:
-    if type(x) is not Array:
-        return x
-    ground = x.level.namespace.ground
-    while type(x) is Array and watched(x):
-        below = x.level.stop(x)
-        if below is x:
-            return x
-        x = below
-    while type(x) is Array and x.index is None:
-        x = x.value
-    return x if type(x) is Array else Array(x, ground)
+    return map_tree(lambda leaf, path: leaf.level.stop(leaf) if type(leaf) is Array else leaf, x, "")
