@@ -159,7 +159,7 @@ def _strides(shape: Shape) -> list[int]:
     return [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
 
 
-def _places(shape: Shape, picked: Sequence[range]) -> Iterator[int]:
+def _places(shape: Shape, picked: Sequence[Sequence[int]]) -> Iterator[int]:
     """Yield the flat places of a product of positions along each axis."""
     along = [[i * stride for i in places] for places, stride in zip(picked, _strides(shape), strict=True)]
     return map(sum, itertools.product(*along))
@@ -362,6 +362,27 @@ def _concat(arrays: Sequence[Array], /, *, axis: int = 0) -> Array:
     return _permute_dims(Array(joined, shape, arrays[0].dtype), tuple(back))
 
 
+def _take(x: Array, indices: Array, /, *, axis: int) -> Array:
+    chosen = [operator.index(i) for i in indices._values]
+    if any(not -x.shape[axis] <= i < x.shape[axis] for i in chosen):
+        raise IndexError(f"indices {chosen} of an axis of {x.shape[axis]}")
+    picked: list[Any] = [range(n) for n in x.shape]
+    picked[axis] = [i % x.shape[axis] for i in chosen]
+    shape = (*x.shape[:axis], len(chosen), *x.shape[axis + 1 :])
+    return Array([x._values[i] for i in _places(x.shape, picked)], shape, x.dtype)
+
+
+def _moveaxis(x: Array, source: int, destination: int, /) -> Array:
+    axes = list(range(x.ndim))
+    axes.insert(destination, axes.pop(source))
+    return _permute_dims(x, tuple(axes))
+
+
+def _expand_dims(x: Array, /, *, axis: int = 0) -> Array:
+    place = axis % (x.ndim + 1)
+    return Array(x._values, (*x.shape[:place], 1, *x.shape[place:]), x.dtype)
+
+
 def _sum(x: Array, /, *, axis: Any = None, dtype: DType | None = None, keepdims: bool = False) -> Array:
     axes = range(x.ndim) if axis is None else [a % x.ndim for a in ((axis,) if isinstance(axis, int) else axis)]
     kept = [a for a in range(x.ndim) if a not in axes]
@@ -410,16 +431,19 @@ class Namespace:
             "broadcast_to": _broadcast_to,
             "concat": _concat,
             "empty": _zeros,
+            "expand_dims": _expand_dims,
             "finfo": _finfo,
             "isdtype": _has_kind,
             "matmul": _matmul,
             "matrix_transpose": lambda x: x.mT,
+            "moveaxis": _moveaxis,
             "ones": _ones,
             "ones_like": _ones_like,
             "permute_dims": _permute_dims,
             "reshape": _reshape,
             "result_type": _result_type,
             "sum": _sum,
+            "take": _take,
             "where": _where,
             "zeros": _zeros,
             "zeros_like": _zeros_like,

@@ -120,6 +120,16 @@ def test_it_pulls_back_through_a_broadcast_and_a_product():
     assert values(db) == [2.0, 2.0]
 
 
+def test_it_pulls_back_through_slices_and_rows():
+    def picked(x):
+        xp = tl.array_namespace(x)
+        rows = xp.take(x, minimal.asarray([0, -1, 0]), axis=0)
+        return xp.sum(x[1:, 0] * 3.0) + xp.sum(x[::2, :]) + xp.sum(x[1, 1]) + xp.sum(rows)
+
+    grad = tl.grad(picked)(minimal.zeros((3, 2)))
+    np.testing.assert_array_equal(backends.get(minimal).to_host(grad), [[3.0, 3.0], [3.0, 1.0], [5.0, 2.0]])
+
+
 def test_what_it_lacks_is_refused_by_function_and_library():
     x = minimal.asarray([1.0, 2.0])
     for function in (lambda xp, x: xp.sum(xp.exp(x)), lambda xp, x: xp.max(x)):
