@@ -33,6 +33,9 @@ def pytest_configure(config: pytest.Config) -> None:
         extras = ",".join(sorted({extra for name in missing if (extra := VARIANTS[name].extra)}))
         advice = f"pip install 'tl-arrayapi[{extras}]'"
         raise pytest.UsageError(f"required libraries are missing: {', '.join(missing)}: {advice}")
+    floor = config.getoption("--floor")
+    if floor is not None and not floor.is_file():
+        raise pytest.UsageError(f"--floor: there is no file {floor}")
     config.pluginmanager.register(Counts(config), "tests-per-library")
 
 

@@ -39,7 +39,8 @@ class Counts:
             item.user_properties.append((_PROPERTY, str(library)))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        library = dict(report.user_properties)[_PROPERTY]
+        # The report that a worker crashed has no properties.
+        library = dict(report.user_properties).get(_PROPERTY, NO_LIBRARY)
         outcomes = self.outcomes[library]
         if report.failed:
             outcomes[report.nodeid] = "failed"
