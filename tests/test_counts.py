@@ -75,7 +75,6 @@ def floor(suite, **counts):
 def test_the_summary_prints_the_counts_of_each_library_in_the_order_of_the_variants(suite):
     suite.runpytest_subprocess().stdout.fnmatch_lines(
         [
-            "*tests per library*",
             "numpy              3 passed",
             "numpy-readonly     3 passed",
             "dask               2 passed, 1 skipped",
@@ -121,13 +120,11 @@ def test_a_floor_that_is_not_there_stops_the_run(suite):
 
 
 def test_a_required_library_that_is_missing_stops_the_run_and_names_its_extra(suite):
-    suite.makeconftest(
-        CONFTEST + "import tests.conftest\ntests.conftest.installed = lambda module: module != 'dask.array'"
-    )
+    hide = "import tests.conftest\ntests.conftest.installed = lambda module: module != 'dask.array'\n"
+    suite.makeconftest(CONFTEST + hide)
     result = suite.runpytest_subprocess("--require-libraries=numpy, dask")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*required libraries are missing: dask: pip install 'tl-arrayapi[[]dask]'*"])
-    assert suite.runpytest_subprocess("--require-libraries=numpy").ret == pytest.ExitCode.OK
 
 
 def test_a_required_library_that_is_not_known_stops_the_run(suite):
