@@ -8,7 +8,7 @@ from tl_arrayapi.errors import DTypeError, ShapeError
 
 __all__ = ["cast_tensor", "cast_tlist", "cast_to", "host_values"]
 
-Cast = Callable[[Any], Any]
+_Cast = Callable[[Any], Any]
 
 
 def host_values(values: Any, what: str = "the values") -> Any:
@@ -27,7 +27,7 @@ def host_values(values: Any, what: str = "the values") -> Any:
         raise DTypeError(f"{what} must be numbers, in nested lists or a host array of one shape ({error})") from error
 
 
-def _cast(cast: Cast, values: Any) -> tuple[Any, str | None]:
+def _cast(cast: _Cast, values: Any) -> tuple[Any, str | None]:
     """Return the cast values, and the name of the dtype that the cast chose (None: it returned Python's own
     numbers).
     """
@@ -54,7 +54,7 @@ def _cast(cast: Cast, values: Any) -> tuple[Any, str | None]:
     return made, None if python else host.dtype_name(made.dtype)
 
 
-def cast_tensor(cast: Cast, tensor: Any) -> Any:
+def cast_tensor(cast: _Cast, tensor: Any) -> Any:
     """Map a scalar cast over one host array of float64 values; shape and order are kept.
 
     ``cast`` takes one Python float and returns one scalar, and is called once an element; a cast with a function
@@ -67,7 +67,7 @@ def cast_tensor(cast: Cast, tensor: Any) -> Any:
     return _cast(cast, host_values(tensor))[0]
 
 
-def cast_tlist(cast: Cast, tensors: Iterable[Any]) -> list[Any]:
+def cast_tlist(cast: _Cast, tensors: Iterable[Any]) -> list[Any]:
     """Map a scalar cast over a list of host arrays; length, order and shapes are kept.
 
     >>> cast_tlist(lambda v: v + 1, [[1.0], [2.0, 3.0]])
@@ -76,12 +76,12 @@ def cast_tlist(cast: Cast, tensors: Iterable[Any]) -> list[Any]:
     return [cast_tensor(cast, tensor) for tensor in tensors]
 
 
-def cast_to(cast: Cast, tensor: Any, dtype: str, place: int) -> Any:
+def cast_to(cast: _Cast, tensor: Any, dtype: str, place: int) -> Any:
     """Map a cast over the initial values of the parameter at ``place``; raise `DTypeError` where its scalars are not
     of ``dtype``.
 
     >>> import numpy
-    >>> cast_to(numpy.float32, [1.0], "float32", 0)
+    >>> cast_to(numpy.float32, host_values([1.0]), "float32", 0)
     array([1.], dtype=float32)
     """
     values, chosen = _cast(cast, tensor)

@@ -12,7 +12,7 @@ from tl_arrayapi.errors import DeviceError, DTypeError, ShapeError, StructureErr
 
 __all__ = ["Signature", "Slot", "as_shapes", "check_count", "read_signature"]
 
-Shape = tuple[int | None, ...]
+_Shape = tuple[int | None, ...]
 
 
 class Signature:
@@ -42,7 +42,7 @@ def read_signature(loss: Callable[..., Any]) -> Signature:
     return Signature(None if variadic else tuple(p.name for p in positional), takes_key)
 
 
-def as_shapes(shapes: Sequence[Any], what: str, free: bool) -> tuple[Shape, ...]:
+def as_shapes(shapes: Sequence[Any], what: str, free: bool) -> tuple[_Shape, ...]:
     """Return ``shapes`` as tuples of integers, with None allowed where ``free``."""
     found = []
     for i, shape in enumerate(shapes):
@@ -66,7 +66,7 @@ class Slot:
 
     __slots__ = ("device", "dtype", "name", "shape", "xp")
 
-    def __init__(self, name: str, shape: Shape | None, xp: Namespace, dtype: Any, device: Any) -> None:
+    def __init__(self, name: str, shape: _Shape | None, xp: Namespace, dtype: Any, device: Any) -> None:
         self.name = name
         self.shape = shape
         self.xp = xp
@@ -105,12 +105,12 @@ class Slot:
         )
 
 
-def _fits(shape: tuple[Any, ...], wanted: Shape) -> bool:
+def _fits(shape: tuple[Any, ...], wanted: _Shape) -> bool:
     # An unknown length (NaN on a lazy array) differs from every number, itself included.
     return len(shape) == len(wanted) and all(m is None or n == m for n, m in zip(shape, wanted, strict=True))
 
 
-def _shown(shape: Shape) -> str:
+def _shown(shape: _Shape) -> str:
     return "(" + ", ".join("any" if n is None else str(n) for n in shape) + ("," if len(shape) == 1 else "") + ")"
 
 

@@ -26,7 +26,7 @@ from tl_arrayapi.options import Options
 
 __all__ = ["ScalarModule", "ScalarModuleDef"]
 
-Cast = Callable[[Any], Any] | None
+_Cast = Callable[[Any], Any] | None
 
 
 class ScalarModuleDef:
@@ -110,7 +110,7 @@ class ScalarModuleDef:
 
     # ---- constructors
     def instantiate(
-        self, cast: Cast = None, backend: str = "eager", *, xp: Any = None, dtype: str = "float32", device: Any = None
+        self, cast: _Cast = None, backend: str = "eager", *, xp: Any = None, dtype: str = "float32", device: Any = None
     ) -> "ScalarModule":
         """Return a module on the library ``xp`` (NumPy where None), its values from ``init_params`` through ``cast``,
         or from the plan.
@@ -119,7 +119,7 @@ class ScalarModuleDef:
         """
         return self.instantiate_with(cast, Options(xp=xp, dtype=dtype, backend=backend, device=device))
 
-    def instantiate_with(self, cast: Cast, options: Options) -> "ScalarModule":
+    def instantiate_with(self, cast: _Cast, options: Options) -> "ScalarModule":
         """Return a module with ``options``, its values from ``init_params`` through ``cast`` (None: rounded to the
         dtype), or from the plan.
         """
@@ -165,6 +165,12 @@ class ScalarModule:
     """A module instance: parameters in the storage of one library, and what trains them.
 
     Made by the constructors of `ScalarModuleDef`, or by `ScalarModule.create`.
+
+    >>> import tl_arrayapi as tl
+    >>> module = tl.ScalarModuleDef(lambda w, x: (w - x) ** 2, init_params=[1.0]).instantiate(dtype="float64")
+    >>> xs = module.asarrays((3.0,))
+    >>> module.step(0.25, xs), module.forward(xs)
+    (array(4.), array(1.))
     """
 
     def __init__(self, definition: ScalarModuleDef, options: Options, params: list[Any]) -> None:

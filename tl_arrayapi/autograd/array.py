@@ -13,7 +13,20 @@ from tl_arrayapi.autograd.primitive import PRIMITIVES, Primitive
 from tl_arrayapi.autograd.source import user_line
 from tl_arrayapi.errors import NoRuleError, ShapeError, WatchedError
 
-__all__ = ["NO_STATIC", "Array", "Level", "StandIn", "bind", "bottom", "device_of", "function_of", "installed"]
+__all__ = [
+    "NO_STATIC",
+    "Array",
+    "Level",
+    "StandIn",
+    "bind",
+    "bottom",
+    "device_of",
+    "fail",
+    "function_of",
+    "installed",
+    "refuse_watched",
+    "watched",
+]
 
 NO_STATIC: dict[str, Any] = {}
 
@@ -67,8 +80,13 @@ class StandIn:
 class Array:
     """An array of any Array API library, at a level of differentiation.
 
-    Users do not make one: their functions receive it from `grad` and its relatives, and it behaves as the standard
-    says an array does. Arrays are immutable.
+    Users do not make one: their functions receive it from `grad` and its relatives, and it behaves as the standard says
+    an array does. Arrays are immutable.
+
+    >>> import numpy, tl_arrayapi as tl
+    >>> tl.grad(lambda x: print(x) or x * x)(numpy.asarray(3.0))
+    Array(array(3.), watched)
+    array(6.)
     """
 
     __slots__ = ("index", "level", "value")

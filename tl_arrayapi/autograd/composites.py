@@ -6,7 +6,7 @@ They need no rule, and work at every level.
 
 import math
 from collections.abc import Callable
-from functools import partial, update_wrapper
+from functools import partial
 from typing import Any
 
 from tl_arrayapi.autograd.array import Array, bind
@@ -16,39 +16,39 @@ from tl_arrayapi.errors import ShapeError
 
 __all__ = ["COMPOSITES", "EXTENSIONS", "bound"]
 
-Axis = int | tuple[int, ...] | None
+_Axis = int | tuple[int, ...] | None
 
 
 def bound(function: Callable[..., Any], xp: Any) -> Callable[..., Any]:
     """Return ``function`` with its first argument, the namespace, filled in."""
-    return update_wrapper(partial(function, xp), function)
+    return partial(function, xp)
 
 
 # ---- statistics
-def _count(x: Any, axis: Axis) -> int:
+def _count(x: Any, axis: _Axis) -> int:
     shape: tuple[int, ...] = x.shape
     return math.prod(shape if axis is None else [shape[a] for a in reduced_axes(axis, len(shape))])
 
 
-def mean(xp: Any, x: Any, /, *, axis: Axis = None, keepdims: bool = False) -> Any:
+def _mean(xp: Any, x: Any, /, *, axis: _Axis = None, keepdims: bool = False) -> Any:
     count = _count(x, axis)
     return xp.sum(x, axis=axis, keepdims=keepdims) / (count if count else math.nan)
 
 
-def var(xp: Any, x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+def _var(xp: Any, x: Any, /, *, axis: _Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
     count = _count(x, axis)
-    centred = x - mean(xp, x, axis=axis, keepdims=True)
+    centred = x - _mean(xp, x, axis=axis, keepdims=True)
     squared = xp.real(centred * xp.conj(centred)) if xp.isdtype(x.dtype, "complex floating") else centred * centred
     freedom = count - correction
     return xp.sum(squared, axis=axis, keepdims=keepdims) / (freedom if freedom > 0 else math.nan)
 
 
-def std(xp: Any, x: Any, /, *, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
-    return xp.sqrt(var(xp, x, axis=axis, correction=correction, keepdims=keepdims))
+def _std(xp: Any, x: Any, /, *, axis: _Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+    return xp.sqrt(_var(xp, x, axis=axis, correction=correction, keepdims=keepdims))
 
 
 # ---- elementwise
-def clip(xp: Any, x: Any, /, min: Any = None, max: Any = None) -> Any:
+def _clip(xp: Any, x: Any, /, min: Any = None, max: Any = None) -> Any:
     x = xp.lift(x)
     if min is not None:
         x = xp.astype(xp.maximum(x, min), x.dtype)
@@ -58,12 +58,12 @@ def clip(xp: Any, x: Any, /, min: Any = None, max: Any = None) -> Any:
 
 
 # ---- manipulation
-def unstack(xp: Any, x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
+def _unstack(xp: Any, x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     x = xp.moveaxis(x, axis, 0)
     return tuple(x[i, ...] for i in range(x.shape[0]))
 
 
-def broadcast_arrays(xp: Any, *arrays: Any) -> tuple[Any, ...]:
+def _broadcast_arrays(xp: Any, *arrays: Any) -> tuple[Any, ...]:
     lifted = [xp.lift(x) for x in arrays]
     shape = (
         xp.broadcast_shapes(*(x.shape for x in lifted)) if hasattr(xp, "broadcast_shapes") else _shape_of_all(lifted)
@@ -81,7 +81,7 @@ def _shape_of_all(arrays: list[Any]) -> tuple[int, ...]:
     return shape
 
 
-def meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
+def _meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
     lifted = [xp.lift(x) for x in arrays]
     rank = len(lifted)
     axes = list(range(rank))
@@ -90,10 +90,10 @@ def meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
     grid = [
         xp.reshape(x, tuple(-1 if i == axis else 1 for i in range(rank))) for x, axis in zip(lifted, axes, strict=True)
     ]
-    return broadcast_arrays(xp, *grid)
+    return _broadcast_arrays(xp, *grid)
 
 
-def diff(xp: Any, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
+def _diff(xp: Any, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
     parts = [part for part in (prepend, x, append) if part is not None]
     x = xp.concat(parts, axis=axis) if len(parts) > 1 else xp.lift(x)
     before = (slice(None),) * (axis % x.ndim)
@@ -102,13 +102,13 @@ def diff(xp: Any, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None,
     return x
 
 
-def sort(xp: Any, x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
+def _sort(xp: Any, x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
     order = xp.argsort(x, axis=axis, descending=descending, stable=stable)
-    return take_along_axis(xp, xp.lift(x), order, axis=axis)
+    return _take_along_axis(xp, xp.lift(x), order, axis=axis)
 
 
 # ---- products
-def tensordot(xp: Any, x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
+def _tensordot(xp: Any, x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
     x1, x2 = xp.lift(x1), xp.lift(x2)
     if isinstance(axes, int):
         left, right = tuple(range(x1.ndim - axes, x1.ndim)), tuple(range(axes))
@@ -127,7 +127,7 @@ def tensordot(xp: Any, x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
     return xp.reshape(xp.matmul(matrix1, matrix2), rows + columns)
 
 
-def vecdot(xp: Any, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+def _vecdot(xp: Any, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     x1, x2 = xp.lift(x1), xp.lift(x2)
     x1, x2 = xp.moveaxis(x1, axis, -1), xp.moveaxis(x2, axis, -1)
     if x1.shape[-1] != x2.shape[-1]:
@@ -136,18 +136,18 @@ def vecdot(xp: Any, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     return xp.sum(x1 * x2, axis=-1)
 
 
-def outer(xp: Any, x1: Any, x2: Any, /) -> Any:
+def _outer(xp: Any, x1: Any, x2: Any, /) -> Any:
     x1, x2 = xp.lift(x1), xp.lift(x2)
     if x1.ndim != 1 or x2.ndim != 1:
         raise ShapeError(f"outer takes two vectors; got shapes {x1.shape} and {x2.shape}")
     return xp.expand_dims(x1, axis=1) * x2
 
 
-def trace(xp: Any, x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
-    return xp.sum(diagonal(xp, x, offset=offset), axis=-1, dtype=dtype)
+def _trace(xp: Any, x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
+    return xp.sum(_diagonal(xp, x, offset=offset), axis=-1, dtype=dtype)
 
 
-def diagonal(xp: Any, x: Any, /, *, offset: int = 0) -> Any:
+def _diagonal(xp: Any, x: Any, /, *, offset: int = 0) -> Any:
     x = xp.lift(x)
     rows, columns = x.shape[-2:]
     first = -offset * columns if offset < 0 else offset
@@ -156,7 +156,7 @@ def diagonal(xp: Any, x: Any, /, *, offset: int = 0) -> Any:
     return flat[..., first : first + (count - 1) * (columns + 1) + 1 : columns + 1] if count else flat[..., :0]
 
 
-def vector_norm(xp: Any, x: Any, /, *, axis: Axis = None, keepdims: bool = False, ord: float = 2) -> Any:
+def _vector_norm(xp: Any, x: Any, /, *, axis: _Axis = None, keepdims: bool = False, ord: float = 2) -> Any:
     size = xp.abs(xp.lift(x))
     if ord == math.inf:
         return xp.max(size, axis=axis, keepdims=keepdims)
@@ -172,7 +172,7 @@ def vector_norm(xp: Any, x: Any, /, *, axis: Axis = None, keepdims: bool = False
 
 
 # ---- indexing
-def getitem(xp: Any, x: Any, key: Any, /) -> Any:
+def _getitem(xp: Any, x: Any, key: Any, /) -> Any:
     """Index as the standard says: integers, slices, None and Ellipsis; one boolean array; or integer arrays for the
     first axes.
     """
@@ -282,7 +282,7 @@ def _gathered(xp: Any, x: Any, parts: tuple[Any, ...]) -> Any:
     x = _basic(xp, x, rest)
     axis = len([part for part in before if not isinstance(part, int)])
     lengths = x.shape[axis : axis + len(chosen)]
-    indices = broadcast_arrays(xp, *(xp.lift(part) for part in chosen))
+    indices = _broadcast_arrays(xp, *(xp.lift(part) for part in chosen))
     flat = indices[0] * 0
     for index, length in zip(indices, lengths, strict=True):
         flat = flat * length + xp.where(index < 0, index + length, index)
@@ -291,7 +291,7 @@ def _gathered(xp: Any, x: Any, parts: tuple[Any, ...]) -> Any:
     return xp.reshape(xp.take(joined, xp.reshape(flat, (-1,)), axis=axis), shape)
 
 
-def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Any:
+def _take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Any:
     """Gather along one axis, by one index for every element of the result."""
     x, indices = xp.lift(x), xp.lift(indices)
     axis = axis % x.ndim
@@ -314,35 +314,35 @@ def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Any:
 
 
 # ---- dtypes
-def result_type(xp: Any, *arrays_and_dtypes: Any) -> Any:
+def _result_type(xp: Any, *arrays_and_dtypes: Any) -> Any:
     return xp.inner.result_type(*(x.dtype if type(x) is Array else x for x in arrays_and_dtypes))
 
 
 COMPOSITES: dict[str, Callable[..., Any]] = {
-    "mean": mean,
-    "var": var,
-    "std": std,
-    "clip": clip,
-    "unstack": unstack,
-    "broadcast_arrays": broadcast_arrays,
-    "meshgrid": meshgrid,
-    "diff": diff,
-    "sort": sort,
-    "tensordot": tensordot,
-    "vecdot": vecdot,
-    "getitem": getitem,
-    "take_along_axis": take_along_axis,
-    "result_type": result_type,
+    "mean": _mean,
+    "var": _var,
+    "std": _std,
+    "clip": _clip,
+    "unstack": _unstack,
+    "broadcast_arrays": _broadcast_arrays,
+    "meshgrid": _meshgrid,
+    "diff": _diff,
+    "sort": _sort,
+    "tensordot": _tensordot,
+    "vecdot": _vecdot,
+    "getitem": _getitem,
+    "take_along_axis": _take_along_axis,
+    "result_type": _result_type,
 }
 
 EXTENSIONS: dict[str, dict[str, Callable[..., Any]]] = {
     "linalg": {
-        "diagonal": diagonal,
-        "outer": outer,
-        "tensordot": tensordot,
-        "trace": trace,
-        "vecdot": vecdot,
-        "vector_norm": vector_norm,
+        "diagonal": _diagonal,
+        "outer": _outer,
+        "tensordot": _tensordot,
+        "trace": _trace,
+        "vecdot": _vecdot,
+        "vector_norm": _vector_norm,
         "matmul": lambda xp, x1, x2, /: xp.matmul(x1, x2),
         "matrix_transpose": lambda xp, x, /: xp.matrix_transpose(x),
     },

@@ -32,7 +32,7 @@ def _like(name: str) -> Callable[..., Any]:
     return function
 
 
-def asarray(xp: Any, obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
+def _asarray(xp: Any, obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
     """Convert to an Array: an Array stays itself, and a nested list may hold Arrays, which keep their gradients."""
     if type(obj) is Array:
         if dtype is not None and obj.dtype != dtype:
@@ -41,7 +41,7 @@ def asarray(xp: Any, obj: Any, /, *, dtype: Any = None, device: Any = None, copy
             obj = xp.positive(obj) if not xp.isdtype(obj.dtype, "bool") else obj
         return obj if device is None else obj.to_device(device)
     if isinstance(obj, (list, tuple)) and _holds_array(obj):
-        stacked = xp.stack([asarray(xp, item, device=device) for item in obj])
+        stacked = xp.stack([_asarray(xp, item, device=device) for item in obj])
         return stacked if dtype is None else xp.astype(stacked, dtype)
     keywords = {"dtype": dtype, "device": device, "copy": copy}
     made = xp.ground.library.asarray(obj, **{k: v for k, v in keywords.items() if v is not None})
@@ -52,26 +52,26 @@ def _holds_array(items: Any) -> bool:
     return any(type(x) is Array or (isinstance(x, (list, tuple)) and _holds_array(x)) for x in items)
 
 
-def full(xp: Any, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
+def _full(xp: Any, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
     if type(fill_value) is Array:
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        return xp.broadcast_to(asarray(xp, fill_value, dtype=dtype, device=device), shape)
+        return xp.broadcast_to(_asarray(xp, fill_value, dtype=dtype, device=device), shape)
     return xp.ground.lift(xp.ground.library.full(shape, fill_value, dtype=dtype, device=device))
 
 
-def full_like(xp: Any, x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
+def _full_like(xp: Any, x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
     if type(fill_value) is Array or isinstance(bottom(x), StandIn):
         dtype, device = x.dtype if dtype is None else dtype, x.device if device is None else device
-        return full(xp, x.shape, fill_value, dtype=dtype, device=device)
+        return _full(xp, x.shape, fill_value, dtype=dtype, device=device)
     return xp.ground.lift(xp.ground.library.full_like(bottom(x), fill_value, dtype=dtype, device=device))
 
 
 CREATION: dict[str, Callable[..., Any]] = {
     **{name: _made(name) for name in ("arange", "empty", "eye", "from_dlpack", "linspace", "ones", "zeros")},
     **{name: _like(name) for name in ("empty_like", "ones_like", "zeros_like")},
-    "asarray": asarray,
-    "full": full,
-    "full_like": full_like,
+    "asarray": _asarray,
+    "full": _full,
+    "full_like": _full_like,
 }
 
 EXTENSIONS: dict[str, dict[str, Callable[..., Any]]] = {

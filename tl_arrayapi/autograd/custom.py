@@ -16,11 +16,11 @@ from tl_arrayapi.errors import StructureError, TraceError
 
 __all__ = ["checkpoint", "custom_vjp"]
 
-Forward = Callable[..., tuple[Any, Any]]
-Backward = Callable[[Any, Any], tuple[Any, ...]]
+_Forward = Callable[..., tuple[Any, Any]]
+_Backward = Callable[[Any, Any], tuple[Any, ...]]
 
 
-def custom_vjp(f: Callable[..., Any], forward: Forward, backward: Backward) -> Callable[..., Any]:
+def custom_vjp(f: Callable[..., Any], forward: _Forward, backward: _Backward) -> Callable[..., Any]:
     """Return ``f`` with a backward rule of its own.
 
     ``forward(*args)`` returns ``(out, residuals)``; ``backward(residuals, g)`` returns a tuple with the cotangent of
@@ -31,8 +31,9 @@ def custom_vjp(f: Callable[..., Any], forward: Forward, backward: Backward) -> C
     watched array that is not among its arguments.
 
     >>> import numpy, tl_arrayapi as tl
-    >>> clipped = tl.custom_vjp(lambda x: x * 1.0, lambda x: (x * 1.0, x), lambda x, g: (tl.array_namespace(g).clip(g,
-    -1.0, 1.0),))
+    >>> def backward(residuals, g):
+    ...     return (tl.array_namespace(g).clip(g, -1.0, 1.0),)
+    >>> clipped = tl.custom_vjp(lambda x: x * 1.0, lambda x: (x * 1.0, None), backward)
     >>> tl.grad(lambda x: 100.0 * clipped(x))(numpy.asarray(2.0))
     array(1.)
     """
@@ -71,7 +72,7 @@ def _is_array(x: Any) -> bool:
 
 
 # ---- on a tape
-def _recorded(tape: Tape, name: str, forward: Forward, backward: Backward, args: tuple[Any, ...]) -> Any:
+def _recorded(tape: Tape, name: str, forward: _Forward, backward: _Backward, args: tuple[Any, ...]) -> Any:
     """Run ``forward`` below the tape, and record each array that it returns as one operation."""
     places = [x for x in leaves(args) if _is_array(x)]
     inner = map_tree(lambda x, path: x.value if type(x) is Array and x.level is tape else x, args, "")
@@ -120,7 +121,7 @@ def _matched(name: str, cotangents: Any, args: tuple[Any, ...]) -> list[Any]:
 
 
 # ---- under vmap
-def _mapped(batch: Batch, f: Callable[..., Any], forward: Forward, backward: Backward, args: tuple[Any, ...]) -> Any:
+def _mapped(batch: Batch, f: Callable[..., Any], forward: _Forward, backward: _Backward, args: tuple[Any, ...]) -> Any:
     """Map the three functions over the examples, and call the custom function of all of them one level below."""
     axes = map_tree(lambda x, path: 0 if _own(batch, x) else None, args, "")
     inner = map_tree(lambda x, path: x.value.data if _own(batch, x) else x, args, "")

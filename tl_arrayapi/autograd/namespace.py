@@ -66,9 +66,9 @@ class Namespace:
 
     def _find(self, name: str) -> Any:
         if name in composites.COMPOSITES:
-            return composites.bound(composites.COMPOSITES[name], self)
+            return _named(composites.bound(composites.COMPOSITES[name], self), name, self.inner)
         if name in creation.CREATION:
-            return composites.bound(creation.CREATION[name], self)
+            return _named(composites.bound(creation.CREATION[name], self), name, self.inner)
         primitive = PRIMITIVES.get(("", name))
         if primitive is not None:
             return _named(function_of(primitive, self.ground), name, self.inner)
@@ -89,9 +89,9 @@ class Namespace:
                     function_of(PRIMITIVES[place, name], self.ground), name, getattr(self.inner, where)
                 )
         for name, composite in composites.EXTENSIONS[where].items():
-            functions[name] = composites.bound(composite, self)
+            functions[name] = _named(composites.bound(composite, self), name, getattr(self.inner, where))
         for name, function in creation.EXTENSIONS[where].items():
-            functions[name] = composites.bound(function, self)
+            functions[name] = _named(composites.bound(function, self), name, getattr(self.inner, where))
         return SimpleNamespace(**functions, __name__=f"{self.__name__}.{where}")
 
     def __dir__(self) -> list[str]:

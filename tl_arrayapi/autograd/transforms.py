@@ -16,7 +16,7 @@ from tl_arrayapi.autograd.namespace import Namespace, array_namespace, namespace
 from tl_arrayapi.autograd.tape import Tape
 from tl_arrayapi.errors import DTypeError, NamespaceError, ShapeError, StructureError
 
-__all__ = ["evaluate", "find_namespace", "grad", "hand_back", "stop_gradient", "value_and_grad", "vjp"]
+__all__ = ["Run", "evaluate", "find_namespace", "grad", "hand_back", "stop_gradient", "value_and_grad", "vjp"]
 
 _NUMBERS = (bool, int, float, complex)
 _CONTAINERS = (tuple, list, dict)

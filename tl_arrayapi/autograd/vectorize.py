@@ -12,10 +12,10 @@ from tl_arrayapi.errors import ArgumentError, ShapeError, StructureError
 
 __all__ = ["vmap"]
 
-Axes = Any  # an int, None, or containers of them
+_Axes = Any  # an int, None, or containers of them
 
 
-def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callable[..., Any]:
+def vmap(f: Callable[..., Any], in_axes: _Axes = 0, out_axes: _Axes = 0) -> Callable[..., Any]:
     """Return a function that maps ``f`` over examples, with one operation for all of them where ``f`` has one for each.
 
     ``in_axes`` says along which axis the examples lie: one integer for all arguments, or a tuple with an entry an
@@ -28,8 +28,9 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callab
     on an example's value.
 
     >>> import numpy, tl_arrayapi as tl
-    >>> tl.vmap(lambda x, w: x @ w, in_axes=(0, None))(numpy.asarray([[1.0, 2.0], [3.0, 4.0]]), numpy.asarray([1.0,
-    1.0])) array([3., 7.])
+    >>> x, w = numpy.asarray([[1.0, 2.0], [3.0, 4.0]]), numpy.asarray([1.0, 1.0])
+    >>> tl.vmap(lambda x, w: x @ w, in_axes=(0, None))(x, w)
+    array([3., 7.])
     """
 
     @wraps(f)
@@ -59,7 +60,7 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callab
     return run
 
 
-def _walk(function: Callable[[Any, Any, str], Any], tree: Any, axes: Axes, path: str) -> Any:
+def _walk(function: Callable[[Any, Any, str], Any], tree: Any, axes: _Axes, path: str) -> Any:
     """Return ``tree`` with every leaf replaced by ``function(leaf, axis, path)``."""
     if isinstance(tree, (tuple, list)):
         nested = axes if isinstance(axes, (tuple, list)) else (axes,) * len(tree)

@@ -12,7 +12,7 @@ from tl_arrayapi.autograd.primitive import Kind, Rule, define
 
 __all__: list[str] = []
 
-E = Kind.ELEMENTWISE
+_E = Kind.ELEMENTWISE
 
 
 def _is_complex(xp: Any, x: Any) -> bool:
@@ -82,51 +82,51 @@ def _imag(xp: Any, g: Any, out: Any, x: Any) -> Any:
     return xp.astype(g, x.dtype) * -1j
 
 
-define("abs", E, _abs)
-define("acos", E, lambda xp, g, out, x: -g / xp.sqrt(1 - x * x))
-define("acosh", E, _acosh)
-define("add", E, lambda xp, g, out, x, y: g, lambda xp, g, out, x, y: g)
-define("asin", E, lambda xp, g, out, x: g / xp.sqrt(1 - x * x))
-define("asinh", E, lambda xp, g, out, x: g / xp.sqrt(x * x + 1))
-define("atan", E, lambda xp, g, out, x: g / (x * x + 1))
+define("abs", _E, _abs)
+define("acos", _E, lambda xp, g, out, x: -g / xp.sqrt(1 - x * x))
+define("acosh", _E, _acosh)
+define("add", _E, lambda xp, g, out, x, y: g, lambda xp, g, out, x, y: g)
+define("asin", _E, lambda xp, g, out, x: g / xp.sqrt(1 - x * x))
+define("asinh", _E, lambda xp, g, out, x: g / xp.sqrt(x * x + 1))
+define("atan", _E, lambda xp, g, out, x: g / (x * x + 1))
 define(
-    "atan2", E, lambda xp, g, out, y, x: g * (x / (x * x + y * y)), lambda xp, g, out, y, x: -g * (y / (x * x + y * y))
+    "atan2", _E, lambda xp, g, out, y, x: g * (x / (x * x + y * y)), lambda xp, g, out, y, x: -g * (y / (x * x + y * y))
 )
-define("atanh", E, lambda xp, g, out, x: g / (1 - x * x))
-define("conj", E, lambda xp, g, out, x: xp.conj(g))
-define("copysign", E, _copysign, None)
-define("cos", E, lambda xp, g, out, x: -g * xp.sin(x))
-define("cosh", E, lambda xp, g, out, x: g * xp.sinh(x))
-define("divide", E, lambda xp, g, out, x, y: g / y, lambda xp, g, out, x, y: -g * (out / y))
-define("exp", E, lambda xp, g, out, x: g * out)
-define("expm1", E, lambda xp, g, out, x: g * (out + 1))
-define("hypot", E, _hypot(0), _hypot(1))
-define("imag", E, _imag)
-define("log", E, lambda xp, g, out, x: g / x)
-define("log10", E, lambda xp, g, out, x: g / (x * math.log(10)))
-define("log1p", E, lambda xp, g, out, x: g / (x + 1))
-define("log2", E, lambda xp, g, out, x: g / (x * math.log(2)))
-define("logaddexp", E, _logaddexp, lambda xp, g, out, x, y: _logaddexp(xp, g, out, y, x))
-define("maximum", E, _maximum, lambda xp, g, out, x, y: _maximum(xp, g, out, y, x))
-define("minimum", E, _minimum, lambda xp, g, out, x, y: _minimum(xp, g, out, y, x))
-define("multiply", E, lambda xp, g, out, x, y: g * y, lambda xp, g, out, x, y: g * x)
-define("negative", E, lambda xp, g, out, x: -g)
-define("positive", E, lambda xp, g, out, x: g)
-define("pow", E, _pow_base, _pow_exponent)
-define("real", E, _real)
-define("reciprocal", E, lambda xp, g, out, x: -g * (out * out))
-define("relu", E, lambda xp, g, out, x: g * xp.astype(out > 0, out.dtype), public=False)
-define("remainder", E, lambda xp, g, out, x, y: g, lambda xp, g, out, x, y: -g * xp.floor_divide(x, y))
-define("sin", E, lambda xp, g, out, x: g * xp.cos(x))
-define("sinh", E, lambda xp, g, out, x: g * xp.cosh(x))
-define("sqrt", E, _sqrt)
-define("square", E, lambda xp, g, out, x: g * (x + x))
-define("subtract", E, lambda xp, g, out, x, y: g, lambda xp, g, out, x, y: -g)
-define("tan", E, lambda xp, g, out, x: g * (out * out + 1))
-define("tanh", E, lambda xp, g, out, x: g * (1 - out * out))
+define("atanh", _E, lambda xp, g, out, x: g / (1 - x * x))
+define("conj", _E, lambda xp, g, out, x: xp.conj(g))
+define("copysign", _E, _copysign, None)
+define("cos", _E, lambda xp, g, out, x: -g * xp.sin(x))
+define("cosh", _E, lambda xp, g, out, x: g * xp.sinh(x))
+define("divide", _E, lambda xp, g, out, x, y: g / y, lambda xp, g, out, x, y: -g * (out / y))
+define("exp", _E, lambda xp, g, out, x: g * out)
+define("expm1", _E, lambda xp, g, out, x: g * (out + 1))
+define("hypot", _E, _hypot(0), _hypot(1))
+define("imag", _E, _imag)
+define("log", _E, lambda xp, g, out, x: g / x)
+define("log10", _E, lambda xp, g, out, x: g / (x * math.log(10)))
+define("log1p", _E, lambda xp, g, out, x: g / (x + 1))
+define("log2", _E, lambda xp, g, out, x: g / (x * math.log(2)))
+define("logaddexp", _E, _logaddexp, lambda xp, g, out, x, y: _logaddexp(xp, g, out, y, x))
+define("maximum", _E, _maximum, lambda xp, g, out, x, y: _maximum(xp, g, out, y, x))
+define("minimum", _E, _minimum, lambda xp, g, out, x, y: _minimum(xp, g, out, y, x))
+define("multiply", _E, lambda xp, g, out, x, y: g * y, lambda xp, g, out, x, y: g * x)
+define("negative", _E, lambda xp, g, out, x: -g)
+define("positive", _E, lambda xp, g, out, x: g)
+define("pow", _E, _pow_base, _pow_exponent)
+define("real", _E, _real)
+define("reciprocal", _E, lambda xp, g, out, x: -g * (out * out))
+define("relu", _E, lambda xp, g, out, x: g * xp.astype(out > 0, out.dtype), public=False)
+define("remainder", _E, lambda xp, g, out, x, y: g, lambda xp, g, out, x, y: -g * xp.floor_divide(x, y))
+define("sin", _E, lambda xp, g, out, x: g * xp.cos(x))
+define("sinh", _E, lambda xp, g, out, x: g * xp.cosh(x))
+define("sqrt", _E, _sqrt)
+define("square", _E, lambda xp, g, out, x: g * (x + x))
+define("subtract", _E, lambda xp, g, out, x, y: g, lambda xp, g, out, x, y: -g)
+define("tan", _E, lambda xp, g, out, x: g * (out * out + 1))
+define("tanh", _E, lambda xp, g, out, x: g * (1 - out * out))
 define(
     "where",
-    E,
+    _E,
     None,
     lambda xp, g, out, condition, x, y: xp.where(condition, g, xp.zeros_like(g)),
     lambda xp, g, out, condition, x, y: xp.where(condition, xp.zeros_like(g), g),
@@ -145,10 +145,10 @@ for _name in (
     "logical_not",
     "bitwise_invert",
 ):
-    define(_name, E, operands=1, zero_gradient=True)
+    define(_name, _E, operands=1, zero_gradient=True)
 for _name in (
     *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "floor_divide", "nextafter"),
     *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "bitwise_right_shift"),
     *("logical_and", "logical_or", "logical_xor"),
 ):
-    define(_name, E, operands=2, zero_gradient=True)
+    define(_name, _E, operands=2, zero_gradient=True)

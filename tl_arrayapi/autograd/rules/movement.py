@@ -6,7 +6,7 @@ from tl_arrayapi.autograd.primitive import Kind, define
 
 __all__: list[str] = []
 
-M = Kind.MOVEMENT
+_M = Kind.MOVEMENT
 
 
 def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
@@ -57,30 +57,30 @@ def _stack(xp: Any, g: Any, out: Any, *xs: Any, axis: int = 0) -> list[Any]:
     return [g[(*before, i, ...)] for i in range(len(xs))]
 
 
-define("broadcast_to", M, lambda xp, g, out, x, shape: g, positional=("shape",))
-define("concat", M, gather=_concat, operands=1)
-define("expand_dims", M, lambda xp, g, out, x, axis=0: xp.reshape(g, x.shape))
-define("flip", M, _flip)
-define("matrix_transpose", M, lambda xp, g, out, x: xp.matrix_transpose(g))
+define("broadcast_to", _M, lambda xp, g, out, x, shape: g, positional=("shape",))
+define("concat", _M, gather=_concat, operands=1)
+define("expand_dims", _M, lambda xp, g, out, x, axis=0: xp.reshape(g, x.shape))
+define("flip", _M, _flip)
+define("matrix_transpose", _M, lambda xp, g, out, x: xp.matrix_transpose(g))
 define(
     "moveaxis",
-    M,
+    _M,
     lambda xp, g, out, x, source, destination: xp.moveaxis(g, destination, source),
     positional=("source", "destination"),
 )
 define(
     "permute_dims",
-    M,
+    _M,
     lambda xp, g, out, x, axes: xp.permute_dims(g, _inverse(axes)) if axes else g,
     positional=("axes",),
 )
-define("reshape", M, lambda xp, g, out, x, shape, copy=None: xp.reshape(g, x.shape), positional=("shape",))
-define("roll", M, _roll, positional=("shift",))
-define("squeeze", M, lambda xp, g, out, x, axis: xp.reshape(g, x.shape), positional=("axis",))
-define("stack", M, gather=_stack, operands=1)
-define("tile", M, _tile, positional=("repetitions",))
-define("tril", M, lambda xp, g, out, x, k=0: xp.tril(g, k=k))
-define("triu", M, lambda xp, g, out, x, k=0: xp.triu(g, k=k))
+define("reshape", _M, lambda xp, g, out, x, shape, copy=None: xp.reshape(g, x.shape), positional=("shape",))
+define("roll", _M, _roll, positional=("shift",))
+define("squeeze", _M, lambda xp, g, out, x, axis: xp.reshape(g, x.shape), positional=("axis",))
+define("stack", _M, gather=_stack, operands=1)
+define("tile", _M, _tile, positional=("repetitions",))
+define("tril", _M, lambda xp, g, out, x, k=0: xp.tril(g, k=k))
+define("triu", _M, lambda xp, g, out, x, k=0: xp.triu(g, k=k))
 
 # The tape brings a cotangent back to its operand's dtype, and drops what is imaginary: nothing is left to do here.
 define("astype", Kind.CAST, lambda xp, g, out, x, dtype, copy=True, device=None: g, positional=("dtype",))

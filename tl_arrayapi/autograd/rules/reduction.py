@@ -10,10 +10,10 @@ from tl_arrayapi.autograd.primitive import Kind, define
 
 __all__ = ["reduced_axes"]
 
-Axis = int | tuple[int, ...] | None
+_Axis = int | tuple[int, ...] | None
 
 
-def reduced_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
+def reduced_axes(axis: _Axis, ndim: int) -> tuple[int, ...]:
     """Return the axes that a reduction with ``axis`` runs over, none of them negative."""
     if axis is None:
         return tuple(range(ndim))
@@ -22,7 +22,7 @@ def reduced_axes(axis: Axis, ndim: int) -> tuple[int, ...]:
     return tuple(a + ndim if a < 0 else a for a in axis)
 
 
-def _restore(xp: Any, value: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
+def _restore(xp: Any, value: Any, x: Any, axis: _Axis, keepdims: bool) -> Any:
     """Give a reduced ``value`` the rank of ``x`` again."""
     if keepdims or value.ndim == x.ndim:
         return value
@@ -30,16 +30,16 @@ def _restore(xp: Any, value: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
     return xp.reshape(value, tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
 
 
-def _sum(xp: Any, g: Any, out: Any, x: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
+def _sum(xp: Any, g: Any, out: Any, x: Any, axis: _Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
     return xp.broadcast_to(g if axis is None else _restore(xp, g, x, axis, keepdims), x.shape)
 
 
-def _extremum(xp: Any, g: Any, out: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def _extremum(xp: Any, g: Any, out: Any, x: Any, axis: _Axis = None, keepdims: bool = False) -> Any:
     hits = xp.astype(x == _restore(xp, out, x, axis, keepdims), x.dtype)
     return hits * _restore(xp, g / xp.sum(hits, axis=axis, keepdims=keepdims), x, axis, keepdims)
 
 
-def _prod(xp: Any, g: Any, out: Any, x: Any, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
+def _prod(xp: Any, g: Any, out: Any, x: Any, axis: _Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
     # The product of all others, from both sides: dividing the product by x would fail where x is 0.
     axes = reduced_axes(axis, x.ndim)
     kept = tuple(i for i in range(x.ndim) if i not in axes)
