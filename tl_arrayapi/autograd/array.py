@@ -25,6 +25,7 @@ __all__ = [
     "function_of",
     "installed",
     "refuse_watched",
+    "stripped",
     "watched",
 ]
 
@@ -215,6 +216,13 @@ class Array:
 def bottom(x: Any) -> Any:
     """Return the library's own array under all the levels of ``x``."""
     while type(x) is Array:
+        x = x.value
+    return x
+
+
+def stripped(x: Any) -> Any:
+    """Return what is in a constant, whatever its level, and anything else as it is."""
+    while type(x) is Array and x.index is None:
         x = x.value
     return x
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from tl_arrayapi.autograd.array import Array, Level
+from tl_arrayapi.autograd.array import Array, Level, stripped
 from tl_arrayapi.autograd.batch import Batch
 from tl_arrayapi.autograd.containers import leaves, map_tree
 from tl_arrayapi.autograd.namespace import array_namespace, namespace_of_type
@@ -76,7 +76,7 @@ def _recorded(tape: Tape, name: str, forward: _Forward, backward: _Backward, arg
     """Run ``forward`` below the tape, and record each array that it returns as one operation."""
     places = [x for x in leaves(args) if _is_array(x)]
     inner = map_tree(lambda x, path: x.value if type(x) is Array and x.level is tape else x, args, "")
-    out, residuals = forward(*inner)
+    out, residuals = map_tree(lambda x, path: stripped(x), forward(*inner), "")
     for x in leaves((out, residuals)):
         if type(x) is Array and x.level is tape:
             raise TraceError(f"{name} uses a watched array that is not among its arguments: pass it as one")

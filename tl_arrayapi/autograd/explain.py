@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tl_arrayapi.autograd.array import Array
 from tl_arrayapi.autograd.primitive import Primitive
 from tl_arrayapi.autograd.source import user_line
 from tl_arrayapi.autograd.tape import Tape
@@ -74,6 +75,10 @@ class _NotingTape(Tape):
         if len(self.nodes) > before:
             self.lines[before] = user_line()
         return out
+
+    def record(self, primitive: Primitive, operands: list[Any], out: Any) -> Array:
+        self.lines[len(self.nodes)] = user_line()
+        return super().record(primitive, operands, out)
 
 
 def explain(f: Callable[..., Any], *args: Any) -> Explanation:

@@ -8,7 +8,7 @@ back to it.
 import itertools
 from typing import Any
 
-from tl_arrayapi.autograd.array import Array, Level, bind
+from tl_arrayapi.autograd.array import Array, Level, bind, stripped
 from tl_arrayapi.autograd.primitive import Primitive
 from tl_arrayapi.autograd.source import user_line
 from tl_arrayapi.errors import NoRuleError, TraceError
@@ -97,8 +97,8 @@ class Tape(Level):
         out: Array,
         is_watched: bool,
     ) -> Array:
-        values = tuple(_raw(x) for x in values)
-        value = _raw(out)
+        values = tuple(stripped(x) for x in values)
+        value = stripped(out)
         if type(value) is Array:
             self._nest()
         if not is_watched or primitive.zero_gradient:
@@ -107,7 +107,7 @@ class Tape(Level):
         return Array(value, self, len(self.nodes) - 1)
 
     def _constants(self, out: tuple[Array, ...]) -> tuple[Array, ...]:
-        parts = [Array(_raw(x), self) for x in out]
+        parts = [Array(stripped(x), self) for x in out]
         if any(type(x.value) is Array for x in parts):
             self._nest()
         return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)
@@ -221,13 +221,6 @@ class Tape(Level):
             for parent, d in _cotangents(primitive, xp, g, out, parents, lifted, static):
                 before = cotangents[parent]
                 cotangents[parent] = d if before is None else before + d
-
-
-def _raw(x: Any) -> Any:
-    """Return what is in a constant, whatever its level, and anything else as it is."""
-    while type(x) is Array and x.index is None:
-        x = x.value
-    return x
 
 
 def _cotangents(

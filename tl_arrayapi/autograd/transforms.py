@@ -10,7 +10,7 @@ from functools import reduce, wraps
 from operator import add
 from typing import Any, cast
 
-from tl_arrayapi.autograd.array import Array, bottom
+from tl_arrayapi.autograd.array import Array, bottom, stripped
 from tl_arrayapi.autograd.containers import map_tree
 from tl_arrayapi.autograd.namespace import Namespace, array_namespace, namespace_of_type
 from tl_arrayapi.autograd.tape import Tape
@@ -174,8 +174,7 @@ def hand_back(values: list[Any], ground: Any, inside: bool, taken: set[Any]) -> 
     memory, own = ground.memory, ground.backend.result
     found = []
     for x in values:
-        while type(x) is Array and x.index is None:
-            x = x.value
+        x = stripped(x)
         if type(x) is not Array:
             x = own(x)
             place = memory(x)
