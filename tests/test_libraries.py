@@ -16,11 +16,18 @@ def test_values_survive_the_way_there_and_back(xp):
 DTYPES = ["float16", "float32", "float64", "int32", "int64", "uint64", "bool", "complex64", "complex128"]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_a_named_dtype_is_kept(xp, dtype):
-    array = xp.asarray([[1, 0, 1]], dtype)
-    assert array.dtype == getattr(xp.namespace, dtype)
-    assert xp.to_numpy(array).dtype.name == dtype
+def test_a_named_dtype_is_kept(xp):
+    for dtype in filter(xp.has, DTYPES):
+        array = xp.asarray([[1, 0, 1]], dtype)
+        assert array.dtype == getattr(xp.namespace, dtype)
+        assert xp.to_numpy(array).dtype.name == dtype
+
+
+@pytest.mark.parametrize("xp", ["strict-float32"], indirect=True)
+def test_the_variant_without_float64_has_neither_it_nor_what_is_as_wide(xp):
+    assert (xp.real, [name for name in DTYPES if not xp.has(name)]) == ("float32", ["float16", "float64", "complex128"])
+    with pytest.raises(pytest.skip.Exception, match="strict-float32 has no float64"):
+        xp.asarray(VALUES, "float64")
 
 
 def test_a_zero_dimensional_array_is_an_array(xp):
