@@ -39,7 +39,11 @@ class Library:
     def __getattr__(self, name: str) -> Any:
         found = self._functions.get(name)
         if found is None:
-            found = getattr(self._backend.namespace, name)
+            found = getattr(self._backend.namespace, name, None)
+        if found is None:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            raise _lacking(name, self._backend.name)
         setattr(self, name, found)
         return found
 
@@ -74,11 +78,15 @@ def _by_position(function: Callable[..., Any], names: tuple[str, ...]) -> Callab
 
 def _missing(name: str, library: str) -> Callable[..., Any]:
     def function(*operands: Any, **static: Any) -> Any:
-        raise BackendError(
-            f"{library} has no function {name!r}: write it with others, or give the library a backend that has it"
-        )
+        raise _lacking(name, library)
 
     return function
+
+
+def _lacking(name: str, library: str) -> BackendError:
+    return BackendError(
+        f"{library} has no function {name!r}: write it with others, or give the library a backend that has it"
+    )
 
 
 class Ground(Level):
