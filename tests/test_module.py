@@ -572,3 +572,21 @@ def test_the_precision_of_products_is_held_while_the_loss_runs():
         m.step(0.1, ())
     assert seen == ["high", "high", "highest", "highest"]
     assert torch.get_float32_matmul_precision() == before
+
+
+def test_gradients_computed_elsewhere_step_as_the_modules_own(xp):
+    m, n, opt = (
+        module(xp, init_requires_grad=[True, False]),
+        module(xp, init_requires_grad=[True, False]),
+        tl.optim.adam(0.1),
+    )
+    grads = m.backward(inputs(xp))
+    state = m.apply_gradients(opt, m.init_optim(opt), grads)
+    assert state["step"] == n.step_with(opt, n.init_optim(opt), inputs(xp))["step"] == m.steps_done == 1
+    for a, b in zip(m.params, n.params, strict=True):
+        assert xp.to_numpy(a).tobytes() == xp.to_numpy(b).tobytes()
+    with pytest.raises(tl.errors.ShapeError, match='"w"'):
+        m.apply_gradients(opt, state, [grads[1], None])
+    with pytest.raises(tl.errors.StructureError, match="2 gradients"):
+        m.apply_gradients(opt, state, grads[:1])
+    assert m.steps_done == 1

@@ -6,11 +6,12 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tl_arrayapi import backends
 from tl_arrayapi.autograd.array import Array
-from tl_arrayapi.autograd.namespace import Namespace
+from tl_arrayapi.autograd.namespace import Namespace, namespace_of_type
 from tl_arrayapi.errors import DeviceError, DTypeError, ShapeError, StructureError
 
-__all__ = ["Signature", "Slot", "as_shapes", "check_count", "read_signature"]
+__all__ = ["Signature", "Slot", "as_shapes", "check_count", "converted", "read_signature"]
 
 _Shape = tuple[int | None, ...]
 
@@ -121,3 +122,22 @@ def check_count(given: Any, wanted: int, what: str) -> Sequence[Any]:
     if len(given) != wanted:
         raise StructureError(f"{wanted} {what} are expected; got {len(given)}")
     return given
+
+
+def converted(x: Any, xp: Namespace, dtype: str, device: Any) -> Any:
+    """Return an input as an array of ``xp``'s library on ``device``, of the dtype of that name where it is floating.
+
+    It is an array of any library, or nested lists of numbers.
+    """
+    host, backend = backends.get(None), xp.backend
+    found = namespace_of_type(x)
+    if found is xp:
+        kept = not xp.ground.is_inexact(x.dtype) or backend.dtype_name(x.dtype) == dtype
+        array = x if kept else backend.namespace.astype(x, backend.dtype(dtype))
+        return array if device is None else backend.to_device(array, device)
+    try:
+        values = host.namespace.asarray(x) if found is None else found.backend.to_host(x)
+    except (TypeError, ValueError) as error:
+        raise DTypeError(f"an input must be an array or nested lists of numbers of one shape ({error})") from error
+    floating = host.namespace.isdtype(values.dtype, ("real floating", "complex floating"))
+    return backend.from_host(values, dtype if floating else host.dtype_name(values.dtype), device)

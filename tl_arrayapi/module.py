@@ -15,11 +15,12 @@ from tl_arrayapi.autograd.containers import leaves, map_tree
 from tl_arrayapi.autograd.namespace import Namespace, namespace, namespace_of_type
 from tl_arrayapi.autograd.transforms import evaluate, value_and_grad
 from tl_arrayapi.backends.base import Backend
-from tl_arrayapi.casts import cast_to, host_values
-from tl_arrayapi.errors import ArgumentError, BackendError, DTypeError, PlanError, ShapeError, StructureError
+from tl_arrayapi.casts import cast_to
+from tl_arrayapi.definition import Definition, checked_flags
+from tl_arrayapi.errors import BackendError, DTypeError, PlanError, StructureError
 from tl_arrayapi.init.plan import Plan
 from tl_arrayapi.init.schemes import FloatInit
-from tl_arrayapi.inputs import Slot, as_shapes, check_count, read_signature
+from tl_arrayapi.inputs import Slot, check_count, converted
 from tl_arrayapi.optim.checks import count, nonnegative
 from tl_arrayapi.optim.optimizer import Optimizer
 from tl_arrayapi.options import Options
@@ -29,7 +30,7 @@ __all__ = ["ScalarModule", "ScalarModuleDef"]
 _Cast = Callable[[Any], Any] | None
 
 
-class ScalarModuleDef:
+class ScalarModuleDef(Definition):
     """Define a scalar-loss module: ``loss(*params, *inputs)`` gives a 0-d array.
 
     ``init_params`` are host values, one array or nested list a parameter; ``plan`` is an `init.Plan`; shapes come
@@ -50,63 +51,6 @@ class ScalarModuleDef:
     >>> module.params[0].round(2)
     array([1., 2.], dtype=float32)
     """
-
-    def __init__(
-        self,
-        loss: Callable[..., Any],
-        *,
-        param_shapes: Sequence[Any] | None = None,
-        init_params: Sequence[Any] | None = None,
-        plan: Plan | None = None,
-        input_shapes: Sequence[Any] | None = None,
-        init_requires_grad: Sequence[bool] | None = None,
-        param_names: Sequence[str] | None = None,
-    ) -> None:
-        if not callable(loss):
-            raise StructureError(f"the loss must be a function of parameters and inputs; got a {type(loss).__name__}")
-        self.loss = loss
-        self.plan = plan
-        self.init_params = (
-            None
-            if init_params is None
-            else tuple(host_values(v, f"init_params[{i}]") for i, v in enumerate(init_params))
-        )
-        self.param_shapes = _agreed(param_shapes, self.init_params, plan)
-        self.input_shapes = None if input_shapes is None else as_shapes(input_shapes, "input_shapes", free=True)
-        self.init_requires_grad = (
-            None if init_requires_grad is None else _flags(init_requires_grad, len(self.param_shapes))
-        )
-        self.signature = read_signature(loss)
-        self._check_signature()
-        self.param_names = self._names(param_names)
-
-    def _check_signature(self) -> None:
-        names, parameters = self.signature.names, len(self.param_shapes)
-        if names is None:
-            return
-        inputs = 0 if self.input_shapes is None else len(self.input_shapes)
-        if len(names) < parameters + inputs:
-            raise StructureError(
-                f"the loss takes {len(names)} arguments, ({', '.join(names)}), for {parameters} parameters and "
-                f"{inputs} inputs"
-            )
-
-    def _names(self, given: Sequence[str] | None) -> tuple[str, ...]:
-        total = len(self.param_shapes)
-        if given is None:
-            if self.plan is not None:
-                return self.plan.names
-            names = self.signature.names
-            return names[:total] if names is not None else tuple(f"param{i}" for i in range(total))
-        found = tuple(given)
-        if len(found) != total:
-            raise StructureError(f"{total} parameter names are expected, one for each shape; got {len(found)}")
-        for name in found:
-            if not isinstance(name, str) or not name or not name.isprintable():
-                raise StructureError(f"a parameter's name is a printable string; got {name!r}")
-        if len(set(found)) < total:
-            raise StructureError(f"the parameter names {list(found)} are not distinct")
-        return found
 
     # ---- constructors
     def instantiate(
@@ -302,7 +246,7 @@ class ScalarModule:
 
     @requires_grad.setter
     def requires_grad(self, flags: Sequence[bool]) -> None:
-        self._requires_grad = list(_flags(flags, len(self._params)))
+        self._requires_grad = list(checked_flags(flags, len(self._params)))
         self._watch()
 
     # ---- inputs
@@ -310,24 +254,7 @@ class ScalarModule:
         """Return inputs converted to the module's library, device and, where floating, dtype. Each is an array of any
         library, or nested lists of numbers.
         """
-        return tuple(self._converted(x) for x in xs)
-
-    def _converted(self, x: Any) -> Any:
-        host = backends.get(None).namespace
-        found = namespace_of_type(x)
-        dtype_name = found.backend.dtype_name(x.dtype) if found is not None else None
-        if found is not None and found.backend is self.backend:
-            array = x
-            if found.ground.is_kind(x.dtype, ("real floating", "complex floating")) and x.dtype != self._dtype:
-                array = self.backend.namespace.astype(x, self._dtype)
-            return array if self._device is None else self.backend.to_device(array, self._device)
-        try:
-            values = host.asarray(x) if found is None else found.backend.to_host(x)
-        except (TypeError, ValueError) as error:
-            raise DTypeError(f"an input must be an array or nested lists of numbers of one shape ({error})") from error
-        floating = host.isdtype(values.dtype, ("real floating", "complex floating"))
-        name = self.options.dtype if floating else dtype_name or backends.get(None).dtype_name(values.dtype)
-        return self.backend.from_host(values, name, self._device)
+        return tuple(converted(x, self._xp, self.options.dtype, self._device) for x in xs)
 
     def check_inputs(self, xs: Any) -> None:
         """Raise where ``xs`` is not one tuple of inputs for this module, naming what is wrong."""
@@ -418,6 +345,19 @@ class ScalarModule:
     def step_with_loss(self, opt: Optimizer, state: Any, xs: Sequence[Any]) -> tuple[Any, Any]:
         """Take one step of ``opt``; return its new state, and the loss before the step, from one run of the loss."""
         value, grads = self._loss_and_trainable_grads(xs)
+        return self._apply(opt, state, grads, value)
+
+    def apply_gradients(self, opt: Optimizer, state: Any, grads: Sequence[Any]) -> Any:
+        """Take one step of ``opt`` with gradients computed elsewhere, one for each parameter; return its new state.
+
+        Those of frozen parameters are not looked at.
+        """
+        check_count(grads, len(self._params), "gradients")
+        for i in self._trainable:
+            self._param_slots[i].check(grads[i], integers=False)
+        return self._apply(opt, state, [grads[i] for i in self._trainable], None)[0]
+
+    def _apply(self, opt: Optimizer, state: Any, grads: Sequence[Any], value: Any) -> tuple[Any, Any]:
         params, state = opt.step(state, [self._params[i] for i in self._trainable], list(grads))
         params, state, value = _computed(self.backend, (list(params), state, value))
         self._store(params)
@@ -509,38 +449,6 @@ class ScalarModule:
     def __repr__(self) -> str:
         where = f"{self.backend.namespace.__name__}, {self.options.dtype}, {self.options.backend}"
         return f"<ScalarModule of {len(self._params)} parameters on {where}>"
-
-
-# ---- checks of a definition and its options
-def _agreed(param_shapes: Any, values: Any, plan: Plan | None) -> tuple[tuple[int, ...], ...]:
-    found: dict[str, tuple[tuple[int, ...], ...]] = {}
-    if param_shapes is not None:
-        found["param_shapes"] = as_shapes(param_shapes, "param_shapes", free=False)  # type: ignore[assignment]
-    if values is not None:
-        found["init_params"] = tuple(tuple(v.shape) for v in values)
-    if plan is not None:
-        found["plan"] = plan.shapes
-    if not found:
-        raise StructureError(
-            "a definition needs the shapes of its parameters: give param_shapes, init_params or a plan"
-        )
-    (first, shapes), *others = found.items()
-    for name, theirs in others:
-        if theirs != shapes:
-            raise ShapeError(f"{first} has shapes {list(shapes)}, and {name} has {list(theirs)}: they must agree")
-    if values is not None and plan is not None:
-        raise PlanError("init_params and a plan both say what the initial values are: give one of them")
-    return shapes
-
-
-def _flags(flags: Sequence[bool], wanted: int) -> tuple[bool, ...]:
-    found = tuple(flags)
-    if len(found) != wanted:
-        raise StructureError(f"{wanted} trainable flags are expected, one for each parameter; got {len(found)}")
-    for flag in found:
-        if not isinstance(flag, bool):
-            raise ArgumentError(f"a trainable flag is True or False; got {flag!r}")
-    return found
 
 
 def _check_options(options: Options) -> None:

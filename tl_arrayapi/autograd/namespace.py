@@ -13,7 +13,8 @@ import array_api_compat
 
 from tl_arrayapi import backends
 from tl_arrayapi.autograd import composites, creation
-from tl_arrayapi.autograd.array import Array, Level, function_of, installed
+from tl_arrayapi.autograd.array import Array, Level
+from tl_arrayapi.autograd.functions import function_of, install_operators
 from tl_arrayapi.autograd.ground import Ground
 from tl_arrayapi.autograd.primitive import PRIMITIVES
 from tl_arrayapi.autograd.rules import __all__ as _rules  # importing the rules fills the table
@@ -23,7 +24,7 @@ from tl_arrayapi.errors import BackendError, NamespaceError
 __all__ = ["Namespace", "array_namespace", "namespace", "namespace_of_type"]
 
 assert _rules
-installed()
+install_operators()
 
 _CONSTANTS = ("e", "inf", "nan", "newaxis", "pi")
 _ASKING = (

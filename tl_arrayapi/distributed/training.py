@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy
 
-from tl_arrayapi.autograd.containers import leaves, map_tree
-from tl_arrayapi.autograd.namespace import namespace_of_type
 from tl_arrayapi.distributed.environment import one_thread
 from tl_arrayapi.distributed.exact import ExactSum
 from tl_arrayapi.distributed.partition import Tree, spans
@@ -63,6 +61,12 @@ def _trainable(module: ScalarModule, arrays: Sequence[Any]) -> list[Any]:
     return [x for x, trainable in zip(arrays, module.requires_grad, strict=True) if trainable]
 
 
+def _placed(module: ScalarModule, grads: Sequence[Any]) -> list[Any]:
+    """Return gradients of trainable parameters in the places of all, None where one is frozen."""
+    rest = iter(grads)
+    return [next(rest) if trainable else None for trainable in module.requires_grad]
+
+
 def _mean(runner: Runner, module: ScalarModule, chunks: Chunks, progress: Progress = None) -> tuple[float, list[Any]]:
     """Return the mean loss, and the mean gradients of the trainable parameters."""
     found: _Gradients = runner.total(_gradients, module, chunks, progress, alike=True)
@@ -94,9 +98,8 @@ def loss_and_grads(
     chunks = cut(module, samples, weights, micro_batch)
     with connected(client) as runner:
         loss, grads = _mean(runner, module, chunks, progress)
-    rest = iter(grads)
     zeros = module.backend.namespace.zeros_like
-    return loss, [next(rest) if flag else zeros(p) for p, flag in zip(module.params, module.requires_grad, strict=True)]
+    return loss, [zeros(p) if g is None else g for g, p in zip(_placed(module, grads), module.params, strict=True)]
 
 
 def train_with(
@@ -143,7 +146,8 @@ def train_with(
     with connected(client) as runner:
         for i in range(start, start + steps):
             loss, grads = _mean(runner, module, Chunks(module.backend, samples, next(batches), None, micro_batch))
-            state = _update(module, opt, state, grads)
+            with one_thread():
+                state = module.apply_gradients(opt, state, _placed(module, grads))
             if log is not None and i % log_every == 0:
                 log(f"step {i}: loss={loss:.6g}")
     return state
@@ -157,16 +161,3 @@ def _batches(total: int, size: int, seed: int, start: int) -> Iterator[list[int]
         for low, high in spans(total, size)[skip:]:
             yield order[low:high]
         skip = 0
-
-
-def _update(module: ScalarModule, opt: Optimizer, state: Any, grads: list[Any]) -> Any:
-    """Step the trainable parameters, all at once or not at all; return the optimiser's new state."""
-    params = module.params
-    with one_thread():
-        new, state = opt.step(state, _trainable(module, params), grads)
-    arrays = [x for x in leaves(state) if namespace_of_type(x) is not None]
-    # Together, and at every step: a lazy library's graph, and its time, would grow with the steps.
-    kept = iter(module.backend.persist([*new, *arrays]))
-    module.adopt([next(kept) if flag else p for p, flag in zip(params, module.requires_grad, strict=True)])
-    module.steps_done += 1
-    return map_tree(lambda x, path: next(kept) if namespace_of_type(x) is not None else x, state, "")
