@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import memory
 from benchmarks.goals import judge
-from benchmarks.report import render, write
+from benchmarks.peers import EAGER
+from benchmarks.report import render, split, write
 from benchmarks.worker import run
 from benchmarks.workloads import MAKERS
 
@@ -22,14 +22,21 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, and say by the exit status whether every goal was met."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    section = f"eager, threads: {options.threads}"
+    if options.write:
+        try:
+            split(options.write, section)
+        except (OSError, ValueError) as error:
+            parser.error(str(error))
     results = _measure(options.rounds, options.threads)
     goals = judge(results) if options.threads == 1 else []
     command = f"python -m benchmarks.eager --rounds {options.rounds} --threads {options.threads}"
     text = render(results, goals, command)
     print(text)
     if options.write:
-        write(options.write, f"eager, threads: {options.threads}", text)
+        write(options.write, section, text)
     missed = [goal.what for goal in goals if not goal.met]
     if missed:
         print(f"missed: {'; '.join(missed)}", file=sys.stderr)
@@ -60,7 +67,7 @@ def _measure(rounds: int, threads: int) -> dict[str, Any]:
         "versions": measured("versions"),
         "workloads": {name: measured("workload", name, str(rounds)) for name in MAKERS},
         "operations": measured("operations", str(rounds)),
-        "memory": {peer: measured("memory", peer) for peer in memory.PEERS},
+        "memory": {peer: measured("memory", peer) for peer in EAGER},
         "dask": measured("dask"),
     }
 

@@ -13,9 +13,8 @@ from typing import Any
 from benchmarks.peers import prepare
 from benchmarks.workloads import workload
 
-__all__ = ["PEERS", "measure"]
+__all__ = ["measure"]
 
-PEERS = ("ours", "naive", "h2", "torch_eager", "hips", "mygrad_eager")
 STEPS = 3
 
 

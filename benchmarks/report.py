@@ -11,9 +11,9 @@ from benchmarks.goals import Goal
 from benchmarks.peers import EAGER, TITLES
 from benchmarks.timing import ratio, spread
 
-__all__ = ["render", "write"]
+__all__ = ["render", "split", "write"]
 
-TIMES = "**One training step.** Median, and half the distance of the quartiles."
+TIMES = "**One training step.** Median, and half the distance of the quartiles in percent of it."
 RATIOS = "**The same as ratios:** the peer's time over tl_arrayapi's; above 1, tl_arrayapi is faster."
 
 
@@ -36,13 +36,17 @@ def render(results: Mapping[str, Any], goals: Sequence[Goal], command: str) -> s
 
 def write(path: Path, name: str, text: str) -> None:
     """Put ``text`` between ``<!-- name -->`` and ``<!-- end of name -->`` of the file, whose other text stays."""
+    before, after = split(path, name)
+    path.write_text(f"{before}\n\n{text}\n{after}")
+
+
+def split(path: Path, name: str) -> tuple[str, str]:
+    """Return the text to the end of ``<!-- name -->`` and from ``<!-- end of name -->`` on; ValueError: not there."""
     start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     page = path.read_text()
-    if page.count(start) != 1 or page.count(end) != 1:
-        raise ValueError(f"{path} must have one line {start!r} and one {end!r}, for the tables to go between")
-    before, _, rest = page.partition(start)
-    _, _, after = rest.partition(end)
-    path.write_text(f"{before}{start}\n\n{text}\n{end}{after}")
+    if page.count(start) != 1 or page.count(end) != 1 or page.index(end) < page.index(start):
+        raise ValueError(f"{path} must have a line {start!r} and after it one {end!r}, for the tables to go between")
+    return page[: page.index(start) + len(start)], page[page.index(end) :]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -105,7 +109,7 @@ def _memory(found: Mapping[str, Any]) -> str:
 
 def _dask(found: Mapping[str, Any]) -> str:
     times = {at: f"{_number(1e3 * seconds)} ms" for at, seconds in found["seconds"].items()}
-    said = " and ".join(f"the {at}th step {times[at]} ({found['tasks'][at]} tasks behind a parameter)" for at in times)
+    said = " and ".join(f"the {at}th step {times[at]} (tasks behind a parameter: {found['tasks'][at]})" for at in times)
     return f"**W2 on Dask**, one chunk an array, in-process: {said}."
 
 

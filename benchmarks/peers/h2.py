@@ -231,7 +231,8 @@ def _attention(params: Arrays, grads: Arrays, inputs: Arrays) -> Callable[[], An
     s, gs = _empty(batch, length, length), _empty(batch, length, length)
     s2, gs2, st = s.reshape(-1, length), gs.reshape(-1, length), _empty(batch, length, length)
     top, col, inverse = _empty(rows, 1), _empty(rows, 1), _empty(rows, 1)
-    ones_l, mean_w = np.ones((length, 1), np.float32), np.full((width, 1), 1 / width, np.float32)
+    ones_l, ones_w = np.ones((length, 1), np.float32), np.ones((width, 1), np.float32)
+    mean_w = np.full((width, 1), 1 / width, np.float32)
     scale, eps, share = _scalar(width**-0.5), _scalar(EPS), _scalar(2 / prod(wide))
     flat, one = t.ravel(), _scalar(1)
 
@@ -288,7 +289,6 @@ def _attention(params: Arrays, grads: Arrays, inputs: Arrays) -> Callable[[], An
         x2.T.dot(gv, gwv)
         return loss
 
-    ones_w = np.ones((width, 1), np.float32)
     return run
 
 

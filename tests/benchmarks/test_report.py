@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.eager import main
 from benchmarks.goals import Goal, judge
 from benchmarks.report import render, write
 from benchmarks.timing import interleave, ratio, spread
@@ -64,6 +65,13 @@ def test_writing_into_a_page_without_the_comments_is_refused(tmp_path):
     with pytest.raises(ValueError, match="<!-- run -->"):
         write(page, "run", "new\n")
     assert page.read_text() == "nothing\n"
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_anything_is_measured(tmp_path, capsys):
+    with pytest.raises(SystemExit) as refused:
+        main(["--write", str(tmp_path / "missing.md")])
+    assert refused.value.code == 2
+    assert "missing.md" in capsys.readouterr().err
 
 
 def test_a_ratio_is_taken_within_each_round():
