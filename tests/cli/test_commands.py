@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from click.testing import CliRunner, Result
@@ -180,13 +181,6 @@ def test_no_accuracy_is_promised_for_another_recipe(call, monkeypatch):
     assert call("train", "digits", "--steps", "5").exit_code == 0
 
 
-def test_jax_trains_in_float64(call):
-    pytest.importorskip("jax")
-    result = call("train", "digits", "--namespace", "jax", "--dtype", "float64", "--steps", "3", "--json")
-    found, expected = json.loads(result.stdout), trained(Settings(dtype="float64", steps=3))
-    assert found["losses"] == pytest.approx(expected.losses, rel=1e-12)
-
-
 # ---- going on
 def test_a_resumed_run_takes_the_settings_of_the_one_before(call):
     call("train", "digits", "--steps", "5", "--seed", "7", "--optimizer", "sgd", "--lr", "0.1", "--out", "first")
@@ -293,3 +287,42 @@ def test_the_whole_command_keeps_its_promises(tmp_path, library):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "workers 1, 2, 3: same bits: yes"
     assert float(done.stdout.splitlines()[-3].split()[-1]) >= 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no process groups to signal")
+@pytest.mark.parametrize("delay", [0.2, 1.0, 2.0])
+def test_ctrl_c_at_a_terminal_ends_the_clusters_without_a_traceback(tmp_path, delay):
+    words = [*PROGRAM, "train", "digits", "--steps", "10"]
+    with subprocess.Popen(
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        start_new_session=True,
+    ) as process:
+        while not process.stderr.readline().startswith("mean loss 1/4"):
+            pass
+        time.sleep(delay)
+        # A terminal signals the workers, too.
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in only_line(out)
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_jax_trains_in_float64_unasked(tmp_path):
+    pytest.importorskip("jax")
+    environment = {name: value for name, value in ENVIRONMENT.items() if name != "JAX_ENABLE_X64"}
+    words = ["train", "digits", "--namespace", "jax", "--dtype", "float64", "--steps", "3", "--json"]
+    done = subprocess.run(
+        [*PROGRAM, *words], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["losses"] == pytest.approx(trained(Settings(dtype="float64", steps=3)).losses, rel=1e-12)
+    assert found["same_bits"] is True

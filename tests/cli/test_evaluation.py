@@ -2,9 +2,12 @@
 
 import io
 
+import pytest
+
 import tl_arrayapi as tl
 from tl_arrayapi.cli import digits
-from tl_arrayapi.cli.evaluation import Comparison, compare
+from tl_arrayapi.cli.evaluation import Comparison, compare, local_cluster
+from tl_arrayapi.errors import ClusterError
 from tl_arrayapi.report.progress import Lines
 
 
@@ -27,6 +30,15 @@ def test_a_process_that_differs_from_all_workers_makes_the_difference():
 def test_zero_and_minus_zero_differ_and_nan_is_itself():
     assert not Comparison(0.0, {1: -0.0}).same_bits
     assert Comparison(float("nan"), {1: float("nan")}).same_bits
+
+
+def test_a_cluster_that_does_not_start_is_an_error_of_ours(monkeypatch):
+    def fails(**keywords):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr("distributed.LocalCluster", fails)
+    with pytest.raises(ClusterError, match="2 workers did not start"):
+        local_cluster(2)
 
 
 def test_a_local_cluster_gives_the_mean_of_this_process():

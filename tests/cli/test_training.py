@@ -82,10 +82,10 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, stop_after, optimizer)
 
 
 def test_a_run_may_stop_and_go_on_many_times(tmp_path):
-    settings, folder = Settings(steps=12, batch_size=200), Folder(tmp_path)
+    settings, folder = Settings(steps=6, batch_size=300), Folder(tmp_path)
     whole = trained(settings)
     trained(settings, 0).save(folder)
-    for _ in range(12):
+    for _ in range(6):
         training = Training(settings)
         training.resume(folder.checkpoint)
         training.run(Lines(io.StringIO()), Stop(1))

@@ -45,7 +45,7 @@ def run(ctx: click.Context, given: dict[str, Any], out: Path | None, checkpoint:
             with interruption() as stop:
                 training.run(shown, stop)
                 training.save(folder)
-            if not training.done:
+            if stop.is_set():
                 raise KeyboardInterrupt
             samples = stack_samples(*training.module.asarrays(training.data.held_out_one_by_one))
             comparison = compare(training.module, samples, WORKERS, shown)
@@ -115,9 +115,9 @@ def _report(training: Training, comparison: Comparison, folder: Folder, seconds:
             **{name: getattr(settings, name) for name in settings.__dataclass_fields__},
             "accuracy": accuracy,
             "digest": parameters,
-            "losses": [loss if math.isfinite(loss) else None for loss in training.losses],
-            "mean_loss": comparison.in_process,
-            "mean_loss_on_workers": {str(count): value for count, value in comparison.on_workers.items()},
+            "losses": list(map(_number, training.losses)),
+            "mean_loss": _number(comparison.in_process),
+            "mean_loss_on_workers": {str(count): _number(value) for count, value in comparison.on_workers.items()},
             "same_bits": comparison.same_bits,
             "checkpoint": str(folder.checkpoint),
             "picture": str(folder.picture),
@@ -147,6 +147,11 @@ def _report(training: Training, comparison: Comparison, folder: Folder, seconds:
             f"the test accuracy is {accuracy:.4f}, and at least {PROMISED_ACCURACY} was promised: "
             "please report the library and the seed"
         )
+
+
+def _number(value: float) -> float | None:
+    # JSON has no NaN and no infinity.
+    return value if math.isfinite(value) else None
 
 
 def _promised(settings: Settings) -> bool:

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tl_arrayapi.cli.interrupt import interruption, sheltered_children
 from tl_arrayapi.distributed import mean_loss
+from tl_arrayapi.errors import ClusterError
 from tl_arrayapi.module import ScalarModule
 from tl_arrayapi.report import Display
 
-__all__ = ["Comparison", "compare", "mean_loss_on_cluster"]
+__all__ = ["Comparison", "compare", "local_cluster", "mean_loss_on_cluster"]
 
 
 @dataclass(frozen=True)
@@ -48,20 +50,37 @@ def compare(module: ScalarModule, samples: Any, workers: Sequence[int], shown: D
 
 
 def mean_loss_on_cluster(module: ScalarModule, samples: Any, workers: int) -> float:
-    """Return the mean loss over ``samples``, computed by so many processes on this machine."""
-    from distributed import Client, LocalCluster
+    """Return the mean loss over ``samples``, computed by so many processes on this machine.
 
-    # Nothing listens beyond this machine, nor on a port that another cluster may have; what fails is told by the
-    # exception alone.
-    with (
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster, set_as_default=False) as client,
-    ):
-        return mean_loss(module, samples, client)
+    Ctrl-C is heard when the cluster is closed: one that is left half open or half closed says so at length. Raises
+    ClusterError where the cluster does not start.
+    """
+    from distributed import Client
+
+    with interruption() as stop, local_cluster(workers) as cluster, Client(cluster, set_as_default=False) as client:
+        mean = mean_loss(module, samples, client)
+    if stop.is_set():
+        raise KeyboardInterrupt
+    return mean
+
+
+def local_cluster(workers: int) -> Any:
+    """Return a Dask cluster of so many processes of one thread each; raise ClusterError where it does not start."""
+    from distributed import LocalCluster
+
+    try:
+        with sheltered_children():
+            # Nothing listens beyond this machine, nor on a port that another cluster may have. What fails is told by
+            # the exception alone.
+            return LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+            )
+    except (OSError, RuntimeError) as error:
+        raise ClusterError(
+            f"a local cluster of {workers} workers did not start ({error}): see that memory and processes are left"
+        ) from error

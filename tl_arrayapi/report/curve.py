@@ -38,7 +38,7 @@ def loss_curve(losses: Sequence[float], *, title: str = "", marks: Mapping[int, 
         )
         right.set(ylabel="accuracy", ylim=(0.0, 1.02))
         handles = [*handles, *right.get_lines()]
-    axes.legend(handles=handles, loc="center right")
+    axes.legend(handles=handles, loc="lower left")
     picture = io.BytesIO()
     figure.savefig(picture, format="png", metadata={"Software": None})
     return picture.getvalue()
