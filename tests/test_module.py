@@ -590,3 +590,31 @@ def test_gradients_computed_elsewhere_step_as_the_modules_own(xp):
     with pytest.raises(tl.errors.StructureError, match="2 gradients"):
         m.apply_gradients(opt, state, grads[:1])
     assert m.steps_done == 1
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_gradients_and_stored_parameters_are_in_row_major_order(library):
+    xp = pytest.importorskip(library)
+
+    def transposed(w, x):
+        space = tl.array_namespace(w, x)
+        return space.sum((x @ space.matrix_transpose(w)) ** 2)
+
+    m = tl.ScalarModuleDef(transposed, init_params=[np.ones((3, 4))]).instantiate(xp=xp)
+    x = m.asarrays((np.arange(8.0).reshape(2, 4),))
+    held = [*m.backward(x)]
+    m.step(1e-3, x)
+    opt = tl.optim.adam()
+    m.step_with(opt, m.init_optim(opt), x)
+    held += [*m.params, *m._params]
+    for array in held:
+        assert array.flags.c_contiguous if library == "numpy" else array.is_contiguous()
+
+
+def test_a_step_does_not_write_to_gradients_that_were_handed_out(xp):
+    m = module(xp)
+    grads = m.backward(inputs(xp))
+    before = [xp.to_numpy(g).copy() for g in grads]
+    m.step(0.1, inputs(xp))
+    for g, b in zip(grads, before, strict=True):
+        np.testing.assert_array_equal(xp.to_numpy(g), b)

@@ -320,8 +320,11 @@ class ScalarModule:
         """Take one step of gradient descent, p - lr g for every trainable parameter; return the loss before it."""
         rate = nonnegative("lr", lr)
         value, grads = self._loss_and_trainable_grads(xs)
-        params = self._params
-        stepped = [params[i] - rate * g for i, g in zip(self._trainable, grads, strict=True)]
+        params, descend, scalar = self._params, self.backend.descend, self._xp.ground.scalar
+        stepped = []
+        for i, g in zip(self._trainable, grads, strict=True):
+            p = params[i]
+            stepped.append(descend(p, g, scalar(rate, p.dtype, p)))
         stepped, value = _computed(self.backend, (stepped, value))
         self._store(stepped)
         return value

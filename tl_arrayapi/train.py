@@ -226,7 +226,8 @@ def run(
     log_every: int = 1,
     log: Callable[[str], Any] | None = print,
 ) -> History:
-    """Call ``step`` on ``samples[i mod len]`` for i below ``steps``, and return its losses of each ``log_every``th step.
+    """Call ``step`` on ``samples[i mod len]`` for i below ``steps``, and return its losses of each ``log_every``th
+    step.
 
     These are logged, too, as ``step i: loss=v``.
 

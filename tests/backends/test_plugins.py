@@ -181,7 +181,7 @@ def test_a_known_library_without_a_backend_of_its_own_takes_a_plug_in_s(tmp_path
         ("no_such_package:Backend", "No module named 'no_such_package'"),
         ("theirs:Missing", "has no attribute 'Missing'"),
         ("theirs:FromTheFuture", "its api_version is 2, and this version of tl_arrayapi has 1"),
-        ("theirs:NotDerived", "it lacks check, device, "),
+        ("theirs:NotDerived", "it lacks check, descend, device, "),
         ("theirs:instance", "it is a method, and a class is expected"),
         ("theirs:Raising", "nobody_has_this"),
     ],

@@ -252,7 +252,9 @@ def conform(xp: Any, d: Any, x: Any) -> Any:
     if tuple(d.shape) != shape:
         lead = d.ndim - len(shape)
         axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and d.shape[lead + i] != 1)
-        if axes:
+        if len(axes) == lead:
+            d = xp.sum(d, axis=axes)  # in front alone: as in a bias, the shape is then right
+        elif axes:
             d = xp.sum(d, axis=axes, keepdims=True)
         if tuple(d.shape) != shape:
             d = xp.reshape(d, shape)

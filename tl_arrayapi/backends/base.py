@@ -123,6 +123,10 @@ class Backend:
             return self.namespace.asarray(array, copy=True)
         return self.namespace.asarray(array)
 
+    def descend(self, param: Any, grad: Any, rate: Any) -> Any:
+        """Return ``param - rate * grad``, where ``rate`` is a 0-d array; ``grad`` is given away and may be written to."""
+        return param - rate * grad
+
     def memory(self, array: Any) -> Hashable:
         """Return a key that two arrays share if a write to one would show in the other."""
         return id(array)

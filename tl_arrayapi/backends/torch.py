@@ -47,11 +47,15 @@ class TorchBackend(Backend):
             )
 
     def result(self, array: Any) -> Any:
-        """Return ``array``, or a copy where it is a part of a tensor, or shows an element at several places."""
+        """Return ``array``, or a contiguous copy where it is not, or is a part of another tensor."""
         whole = array.untyped_storage().nbytes() == array.numel() * array.element_size()
-        if whole and not array.is_conj() and not array.is_neg():
+        if whole and array.is_contiguous() and not array.is_conj() and not array.is_neg():
             return array
-        return array.resolve_conj().resolve_neg().clone()
+        return array.resolve_conj().resolve_neg().clone(memory_format=torch.contiguous_format)
+
+    def descend(self, param: Any, grad: Any, rate: Any) -> Any:
+        """Return ``param - rate * grad`` in the memory of ``grad``."""
+        return torch.sub(param, grad.mul_(rate), out=grad)
 
     def memory(self, array: Any) -> Hashable:
         """Return the address of the storage, which views share."""

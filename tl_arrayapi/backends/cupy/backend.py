@@ -38,9 +38,14 @@ class CuPyBackend(Backend):
         return out
 
     def result(self, array: Any) -> Any:
-        """Return ``array``, or a copy of it where it views another."""
+        """Return ``array``, or a copy of it in C order where it is in another, or views another array."""
         array = cupy.asarray(array)
-        return array if array.base is None else array.copy()
+        return array if array.base is None and array.flags.c_contiguous else array.copy(order="C")
+
+    def descend(self, param: Any, grad: Any, rate: Any) -> Any:
+        """Return ``param - rate * grad`` in the memory of ``grad``."""
+        cupy.multiply(grad, rate, out=grad)
+        return cupy.subtract(param, grad, out=grad)
 
     def memory(self, array: Any) -> Hashable:
         """Return the address of the allocation, which views share; an array of no elements has none."""

@@ -35,10 +35,21 @@ class NumPyBackend(Backend):
         return out
 
     def result(self, array: Any) -> Any:
-        """Return ``array`` as a writeable ndarray in its own memory."""
-        if type(array) is numpy.ndarray and array.base is None and array.flags.writeable:
-            return array
-        return numpy.array(array)
+        """Return ``array`` as a writeable ndarray in its own memory, in C order: products round by the order of what
+        they multiply, and a file keeps none.
+        """
+        if type(array) is numpy.ndarray and array.base is None:
+            flags = array.flags
+            if flags.writeable and flags.c_contiguous:
+                return array
+        return numpy.array(array, order="C")
+
+    def descend(self, param: Any, grad: Any, rate: Any) -> Any:
+        """Return ``param - rate * grad`` in the memory of ``grad``: of a large module, gradients and new parameters are
+        then not there at once.
+        """
+        numpy.multiply(grad, rate, out=grad)
+        return numpy.subtract(param, grad, out=grad)
 
     def memory(self, array: Any) -> Hashable:
         """Return the identity of the array that owns the memory: NumPy's views refer to it directly."""
