@@ -13,7 +13,7 @@ from typing import Any
 from tl_arrayapi import backends, checkpoints, random, train
 from tl_arrayapi.autograd.containers import leaves, map_tree
 from tl_arrayapi.autograd.namespace import Namespace, namespace, namespace_of_type
-from tl_arrayapi.autograd.transforms import evaluate, value_and_grad
+from tl_arrayapi.autograd.transforms import evaluate, gradient_of
 from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.casts import cast_to
 from tl_arrayapi.definition import Definition, checked_flags
@@ -135,7 +135,20 @@ class ScalarModule:
         ]
         self._device = device
         self._input_slots = self._slots_of(definition.input_shapes)
+        self._evaluate = self._precisely(evaluate)
         self._watch()
+
+    def _precisely(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``function`` run with the options' precision of products, if the library has several."""
+        precision, name = self.backend.precision, self.options.matmul_precision
+        if type(self.backend).precision is Backend.precision:
+            return function
+
+        def held(*args: Any, **keywords: Any) -> Any:
+            with precision(name):
+                return function(*args, **keywords)
+
+        return held
 
     def _slots_of(self, shapes: Any) -> list[Slot] | None:
         if shapes is None:
@@ -149,7 +162,7 @@ class ScalarModule:
     def _watch(self) -> None:
         """Make the gradient function for the parameters that are trainable."""
         self._trainable = tuple(i for i, flag in enumerate(self._requires_grad) if flag)
-        self._value_and_grad = value_and_grad(self.definition.loss, self._trainable)
+        self._value_and_grad = self._precisely(gradient_of(self.definition.loss, self._trainable, self._xp))
 
     @classmethod
     def create(
@@ -278,9 +291,7 @@ class ScalarModule:
         return self._evaluated(xs, keywords)
 
     def _evaluated(self, xs: Sequence[Any], keywords: dict[str, Any]) -> Any:
-        with self.backend.precision(self.options.matmul_precision):
-            value = evaluate(self.definition.loss, (*self._params, *xs), keywords, self._xp)
-        return self._checked_loss(value)
+        return self._checked_loss(self._evaluate(self.definition.loss, (*self._params, *xs), keywords, self._xp))
 
     def backward(self, xs: Sequence[Any]) -> list[Any]:
         """Return the gradients of all parameters, zeros where one is frozen."""
@@ -302,8 +313,7 @@ class ScalarModule:
             )
         if not self._trainable:
             return self._evaluated(xs, keywords), ()
-        with self.backend.precision(self.options.matmul_precision):
-            value, grads = self._value_and_grad(*self._params, *xs, **keywords)
+        value, grads = self._value_and_grad(*self._params, *xs, **keywords)
         return self._checked_loss(value), grads
 
     def _checked_loss(self, value: Any) -> Any:

@@ -252,8 +252,9 @@ def conform(xp: Any, d: Any, x: Any) -> Any:
     if tuple(d.shape) != shape:
         lead = d.ndim - len(shape)
         axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and d.shape[lead + i] != 1)
-        if len(axes) == lead:
-            d = xp.sum(d, axis=axes)  # in front alone: as in a bias, the shape is then right
+        if lead and len(axes) == lead:
+            # Only axes in front, as for a bias: the shape is then right, and one axis is summed sooner than a tuple.
+            d = xp.sum(d, axis=axes[0] if lead == 1 else axes)
         elif axes:
             d = xp.sum(d, axis=axes, keepdims=True)
         if tuple(d.shape) != shape:

@@ -16,7 +16,17 @@ from tl_arrayapi.autograd.namespace import Namespace, array_namespace, namespace
 from tl_arrayapi.autograd.tape import Tape
 from tl_arrayapi.errors import DTypeError, NamespaceError, ShapeError, StructureError
 
-__all__ = ["Run", "evaluate", "find_namespace", "grad", "hand_back", "stop_gradient", "value_and_grad", "vjp"]
+__all__ = [
+    "Run",
+    "evaluate",
+    "find_namespace",
+    "grad",
+    "gradient_of",
+    "hand_back",
+    "stop_gradient",
+    "value_and_grad",
+    "vjp",
+]
 
 _NUMBERS = (bool, int, float, complex)
 _CONTAINERS = (tuple, list, dict)
@@ -77,7 +87,11 @@ class Run:
     def _note(self, x: Any, path: str | int, strict: bool) -> None:
         """Put ``x`` among what is watched, where it can have a gradient."""
         ground = self.xp.ground
-        if type(x) not in ground.plain and _is_array(x):
+        if type(x) in ground.plain and ground.is_inexact(x.dtype):
+            self.watched.append(x)
+            self.held.append(x)
+            return
+        if _is_array(x):
             ground.check_type(x, _named(path))
         if not self._differentiable(x):
             if strict:
@@ -102,9 +116,9 @@ class Run:
 
     def _lift(self, x: Any, path: str | int) -> Any:
         """Return ``x`` as a constant of the tape, where it is a plain array."""
-        if type(x) is Array or namespace_of_type(x) is None:
-            return x
         if type(x) not in self.xp.ground.plain:
+            if type(x) is Array or namespace_of_type(x) is None:
+                return x
             self.xp.ground.check_type(x, _named(path))
         self.held.append(x)
         return self.tape.lift(x)
@@ -128,8 +142,7 @@ class Run:
         """Return the cotangents of all that was watched, zeros where the output does not depend on it."""
         index = out.index if type(out) is Array and out.level is self.tape else None
         found = self.tape.pull(index, g, release=release)
-        zeros_like = self.xp.zeros_like
-        complete = [zeros_like(x) if d is None else d for x, d in zip(self.watched, found, strict=True)]
+        complete = [self.xp.zeros_like(x) if d is None else d for x, d in zip(self.watched, found, strict=True)]
         # A pullback may be called again, when the memory of its former results may be free.
         return hand_back(complete, self.xp.ground, inside, self._taken() if release else set(self._taken()))
 
@@ -225,6 +238,18 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
     >>> tl.value_and_grad(loss)(numpy.asarray([1.0, 2.0]), numpy.asarray([3.0, 1.0]))
     (array(13.), array([18.,  4.]))
     """
+    return gradient_of(f, argnums)
+
+
+def gradient_of(
+    f: Callable[..., Any], argnums: int | tuple[int, ...], xp: Namespace | None = None
+) -> Callable[..., tuple[Any, Any]]:
+    """Return what `value_and_grad` returns, for arguments known to be plain arrays of ``xp`` where it is given.
+
+    >>> import numpy, tl_arrayapi as tl
+    >>> gradient_of(lambda x: x * x, 0, tl.namespace(numpy))(numpy.asarray(3.0))
+    (array(9.), array(6.))
+    """
     known: dict[int, tuple[int, ...]] = {}  # by the number of arguments
 
     @wraps(f)
@@ -233,7 +258,7 @@ def value_and_grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) ->
         if positions is None:
             positions = known[len(args)] = _positions(argnums, len(args))
         trace = Run()
-        out = _checked_loss(trace, trace.call(f, args, keywords, positions, strict=True))
+        out = _checked_loss(trace, trace.call(f, args, keywords, positions, strict=True, xp=xp))
         value = trace.below(out)
         plain = bottom(value)
         one = trace.xp.ground.scalar(1.0, plain.dtype, plain)

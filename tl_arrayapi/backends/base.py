@@ -124,7 +124,7 @@ class Backend:
         return self.namespace.asarray(array)
 
     def descend(self, param: Any, grad: Any, rate: Any) -> Any:
-        """Return ``param - rate * grad``, where ``rate`` is a 0-d array; ``grad`` is given away and may be written to."""
+        """Return ``param - rate * grad``, ``rate`` being a 0-d array; ``grad`` is given away and may be written to."""
         return param - rate * grad
 
     def memory(self, array: Any) -> Hashable:

@@ -11,6 +11,13 @@ from tl_arrayapi.errors import DTypeError
 
 __all__ = ["NumPyBackend"]
 
+# Below this many elements a new array costs less than to name an old one.
+_SMALL = 4096
+
+# The stubs know their last argument by keyword alone.
+_multiply: Any = numpy.multiply
+_subtract: Any = numpy.subtract
+
 
 class NumPyBackend(Backend):
     """Describe NumPy.
@@ -45,11 +52,13 @@ class NumPyBackend(Backend):
         return numpy.array(array, order="C")
 
     def descend(self, param: Any, grad: Any, rate: Any) -> Any:
-        """Return ``param - rate * grad`` in the memory of ``grad``: of a large module, gradients and new parameters are
-        then not there at once.
+        """Return ``param - rate * grad``, large ones in the memory of ``grad``: gradients and new parameters are then not
+        there at once.
         """
-        numpy.multiply(grad, rate, out=grad)
-        return numpy.subtract(param, grad, out=grad)
+        if grad.size < _SMALL:
+            return numpy.asarray(param - rate * grad)
+        _multiply(grad, rate, grad)
+        return _subtract(param, grad, grad)
 
     def memory(self, array: Any) -> Hashable:
         """Return the identity of the array that owns the memory: NumPy's views refer to it directly."""
