@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 TESTS ?= tests
-PYTEST_ARGS ?= -n auto --maxprocesses 4
+PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types docs bench clean
