@@ -233,6 +233,7 @@ def test_a_file_that_is_no_checkpoint_exits_1(call, tmp_path):
 
 
 # ---- real processes
+@pytest.mark.slow
 def test_a_real_run_compares_real_clusters(tmp_path):
     words = ["train", "digits", "--steps", "20", "--json"]
     done = subprocess.run(
@@ -246,6 +247,7 @@ def test_a_real_run_compares_real_clusters(tmp_path):
     assert all(line.startswith(("training ", "mean loss ")) for line in done.stderr.splitlines()), done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for one process")
 def test_ctrl_c_leaves_a_checkpoint_from_which_the_printed_line_goes_on_to_the_same_bits(tmp_path):
     words = ["train", "digits", "--steps", "20000", "--seed", "5", "--out", "a folder"]
