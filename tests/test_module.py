@@ -223,6 +223,13 @@ def test_summary_lists_each_parameter(xp):
         ({"input_shapes": [(3,), (2,), (1,)]}, "StructureError"),
         ({"init_params": [["a"], [1.0]]}, "DTypeError"),
         ({"init_params": None}, "StructureError"),
+        ({"init_params": 5}, "StructureError"),
+        ({"param_shapes": 5}, "StructureError"),
+        ({"input_shapes": 5}, "StructureError"),
+        ({"input_shapes": [None, None]}, "StructureError"),
+        ({"init_requires_grad": 5}, "StructureError"),
+        ({"param_names": "wb"}, "StructureError"),
+        ({"plan": 5}, "PlanError"),
         ({"plan": tl.init.Plan([(2, 3), (2,)], [tl.init.ones(), tl.init.ones()])}, "PlanError"),
     ],
 )
@@ -618,3 +625,54 @@ def test_a_step_does_not_write_to_gradients_that_were_handed_out(xp):
     m.step(0.1, inputs(xp))
     for g, b in zip(grads, before, strict=True):
         np.testing.assert_array_equal(xp.to_numpy(g), b)
+
+
+@pytest.mark.parametrize("call", ["init_optim", "step_with", "step_with_loss", "apply_gradients", "train_with"])
+def test_what_is_no_optimizer_is_refused(call):
+    m = definition().instantiate(dtype="float64")
+    more = {"init_optim": (), "apply_gradients": (None, [W, B]), "train_with": (None, 1, [XS])}.get(call, (None, XS))
+    with pytest.raises(tl.errors.ArgumentError, match="optimiser"):
+        getattr(m, call)(None, *more)
+    np.testing.assert_array_equal(m.params[0], W)
+
+
+def test_other_things_than_arrays_and_lists_are_refused_where_arrays_belong():
+    m = definition().instantiate(dtype="float64")
+    with pytest.raises(tl.errors.NamespaceError, match=r'input 0 \("x"\)'):
+        m.forward((np.ndarray, XS[1]))
+    with pytest.raises(tl.errors.StructureError, match="inputs"):
+        m.asarrays(5)
+    with pytest.raises(tl.errors.StructureError, match="trainable flags"):
+        m.requires_grad = None
+    with pytest.raises(tl.errors.ArgumentError, match="cast"):
+        definition().instantiate(5)
+
+
+def test_a_state_of_another_library_is_not_saved(tmp_path):
+    strict = pytest.importorskip("array_api_strict")
+    with pytest.raises(tl.errors.CheckpointError, match=r"opt_state\[0\].*array_api_strict"):
+        definition().instantiate().save(tmp_path / "m", opt_state=[strict.asarray([1.0])])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_label_out_of_range_is_refused_and_changes_nothing(xp):
+    if xp.name == "jax":
+        pytest.skip("JAX fills such places with NaN instead of refusing them")
+    for gather in (lambda space, w, y: w[space.arange(2, device=w.device), y], along_rows):
+
+        def nll(w, y, gather=gather):
+            space = tl.array_namespace(w, y)
+            return -space.mean(gather(space, w, y))
+
+        m = tl.ScalarModuleDef(nll, init_params=[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]).instantiate(
+            xp=xp.namespace, dtype=xp.real, device=xp.device
+        )
+        for labels in ([4, 0], [-4, 0]):
+            with pytest.raises((IndexError, ValueError, RuntimeError)):
+                xp.to_numpy(m.step(0.1, (xp.asarray(labels),)))
+        m.step(0.5, (xp.asarray([-1, 0]),))
+        close(xp, m.params, [[[1.0, 2.0, 3.25], [4.25, 5.0, 6.0]]])
+
+
+def along_rows(space, w, y):
+    return space.take_along_axis(w, space.expand_dims(y, axis=1), axis=1)

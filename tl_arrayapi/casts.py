@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tl_arrayapi import backends
-from tl_arrayapi.errors import DTypeError, ShapeError
+from tl_arrayapi.errors import ArgumentError, DTypeError, ShapeError
 
 __all__ = ["cast_tensor", "cast_tlist", "cast_to", "host_values"]
 
@@ -33,6 +33,8 @@ def _cast(cast: _Cast, values: Any) -> tuple[Any, str | None]:
     """
     host = backends.get(None)
     xp = host.namespace
+    if not callable(cast):
+        raise ArgumentError(f"a cast is a function of one number; got a {type(cast).__name__}")
     vectorized = getattr(cast, "vectorized", None)
     if vectorized is not None:
         made = xp.asarray(vectorized(values))

@@ -39,9 +39,14 @@ def save(
             raise CheckpointError(
                 f"the parameter name {name!r} begins with {_STATE!r}, which is kept for the optimiser: rename it"
             )
-    state, structure = storage.pack_state(
-        map_tree(lambda x, at: backend.to_host(x) if namespace_of_type(x) is not None else x, opt_state, "")
-    )
+
+    def host(x: Any, at: str) -> Any:
+        found = namespace_of_type(x)
+        if found is not None and found.backend is not backend:
+            raise CheckpointError(f"{at} is an array of {found.backend.name}, and the module's are of {backend.name}")
+        return x if found is None else backend.to_host(x)
+
+    state, structure = storage.pack_state(map_tree(host, opt_state, "opt_state"))
     tensors = {name: backend.to_host(p) for name, p in params.items()} | {_STATE + name: x for name, x in state.items()}
     metadata = {
         "format": _FORMAT,

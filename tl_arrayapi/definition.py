@@ -9,7 +9,7 @@ from typing import Any
 from tl_arrayapi.casts import host_values
 from tl_arrayapi.errors import ArgumentError, PlanError, ShapeError, StructureError
 from tl_arrayapi.init.plan import Plan
-from tl_arrayapi.inputs import as_shapes, read_signature
+from tl_arrayapi.inputs import as_shapes, listed, read_signature
 
 __all__ = ["Definition", "checked_flags"]
 
@@ -35,12 +35,16 @@ class Definition:
     ) -> None:
         if not callable(loss):
             raise StructureError(f"the loss must be a function of parameters and inputs; got a {type(loss).__name__}")
+        if plan is not None and not isinstance(plan, Plan):
+            raise PlanError(
+                f"plan must be an init.Plan; got a {type(plan).__name__}: make one of shapes and initialisers"
+            )
         self.loss = loss
         self.plan = plan
         self.init_params = (
             None
             if init_params is None
-            else tuple(host_values(v, f"init_params[{i}]") for i, v in enumerate(init_params))
+            else tuple(host_values(v, f"init_params[{i}]") for i, v in enumerate(listed(init_params, "init_params")))
         )
         self.param_shapes = _agreed(param_shapes, self.init_params, plan)
         self.input_shapes = None if input_shapes is None else as_shapes(input_shapes, "input_shapes", free=True)
@@ -69,7 +73,7 @@ class Definition:
                 return self.plan.names
             names = self.signature.names
             return names[:total] if names is not None else tuple(f"param{i}" for i in range(total))
-        found = tuple(given)
+        found = listed(given, "param_names")
         if len(found) != total:
             raise StructureError(f"{total} parameter names are expected, one for each shape; got {len(found)}")
         for name in found:
@@ -107,7 +111,7 @@ def checked_flags(flags: Sequence[bool], wanted: int) -> tuple[bool, ...]:
     >>> checked_flags([True, False], 2)
     (True, False)
     """
-    found = tuple(flags)
+    found = listed(flags, "trainable flags")
     if len(found) != wanted:
         raise StructureError(f"{wanted} trainable flags are expected, one for each parameter; got {len(found)}")
     for flag in found:

@@ -3,7 +3,7 @@ error naming which.
 """
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tl_arrayapi import backends
@@ -11,7 +11,7 @@ from tl_arrayapi.autograd.array import Array
 from tl_arrayapi.autograd.namespace import Namespace, namespace_of_type
 from tl_arrayapi.errors import DeviceError, DTypeError, ShapeError, StructureError
 
-__all__ = ["Signature", "Slot", "as_shapes", "check_count", "converted", "read_signature"]
+__all__ = ["Signature", "Slot", "as_shapes", "check_count", "converted", "listed", "read_signature"]
 
 _Shape = tuple[int | None, ...]
 
@@ -43,12 +43,27 @@ def read_signature(loss: Callable[..., Any]) -> Signature:
     return Signature(None if variadic else tuple(p.name for p in positional), takes_key)
 
 
+def listed(values: Any, what: str) -> tuple[Any, ...]:
+    """Return a list, or any other iterable but a string, a mapping and an array, as a tuple.
+
+    >>> listed([1, 2], "flags")
+    (1, 2)
+    """
+    if not isinstance(values, Iterable) or isinstance(values, str | bytes | Mapping) or hasattr(values, "shape"):
+        raise StructureError(f"{what} must be a list with an entry for each; got {_kind(values)}")
+    return tuple(values)
+
+
+def _kind(value: Any) -> str:
+    return f"an array of shape {tuple(value.shape)}" if hasattr(value, "shape") else f"a {type(value).__name__}"
+
+
 def as_shapes(shapes: Sequence[Any], what: str, free: bool) -> tuple[_Shape, ...]:
     """Return ``shapes`` as tuples of integers, with None allowed where ``free``."""
     found = []
-    for i, shape in enumerate(shapes):
+    for i, shape in enumerate(listed(shapes, what)):
         lengths: list[int | None] = []
-        for n in (shape,) if isinstance(shape, int) else shape:
+        for n in (shape,) if isinstance(shape, int) else listed(shape, f"{what}[{i}]"):
             if n is None and free:
                 lengths.append(None)
             elif isinstance(n, bool) or not hasattr(n, "__index__") or n.__index__() < 0:

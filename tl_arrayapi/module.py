@@ -17,10 +17,10 @@ from tl_arrayapi.autograd.transforms import evaluate, gradient_of
 from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.casts import cast_to
 from tl_arrayapi.definition import Definition, checked_flags
-from tl_arrayapi.errors import BackendError, DTypeError, PlanError, StructureError
+from tl_arrayapi.errors import ArgumentError, BackendError, DTypeError, PlanError, StructureError
 from tl_arrayapi.init.plan import Plan
 from tl_arrayapi.init.schemes import FloatInit
-from tl_arrayapi.inputs import Slot, check_count, converted
+from tl_arrayapi.inputs import Slot, check_count, converted, listed
 from tl_arrayapi.optim.checks import count, nonnegative
 from tl_arrayapi.optim.optimizer import Optimizer
 from tl_arrayapi.options import Options
@@ -267,7 +267,7 @@ class ScalarModule:
         """Return inputs converted to the module's library, device and, where floating, dtype. Each is an array of any
         library, or nested lists of numbers.
         """
-        return tuple(converted(x, self._xp, self.options.dtype, self._device) for x in xs)
+        return tuple(converted(x, self._xp, self.options.dtype, self._device) for x in listed(xs, "inputs"))
 
     def check_inputs(self, xs: Any) -> None:
         """Raise where ``xs`` is not one tuple of inputs for this module, naming what is wrong."""
@@ -349,6 +349,7 @@ class ScalarModule:
 
     def init_optim(self, opt: Optimizer) -> Any:
         """Return the optimiser's state for the trainable parameters."""
+        _check_optimizer(opt)
         return opt.init([self._params[i] for i in self._trainable])
 
     def step_with(self, opt: Optimizer, state: Any, xs: Sequence[Any]) -> Any:
@@ -357,6 +358,7 @@ class ScalarModule:
 
     def step_with_loss(self, opt: Optimizer, state: Any, xs: Sequence[Any]) -> tuple[Any, Any]:
         """Take one step of ``opt``; return its new state, and the loss before the step, from one run of the loss."""
+        _check_optimizer(opt)
         value, grads = self._loss_and_trainable_grads(xs)
         return self._apply(opt, state, grads, value)
 
@@ -365,6 +367,7 @@ class ScalarModule:
 
         Those of frozen parameters are not looked at.
         """
+        _check_optimizer(opt)
         check_count(grads, len(self._params), "gradients")
         for i in self._trainable:
             self._param_slots[i].check(grads[i], integers=False)
@@ -467,6 +470,11 @@ class ScalarModule:
 def _check_options(options: Options) -> None:
     if options.backend == "compiled":
         raise BackendError('backend="compiled" is not in this version: use backend="eager"')
+
+
+def _check_optimizer(opt: Any) -> None:
+    if not (callable(getattr(opt, "init", None)) and callable(getattr(opt, "step", None))):
+        raise ArgumentError(f"an optimiser, such as tl.optim.adam(1e-3), is expected; got a {type(opt).__name__}")
 
 
 def _computed(backend: Backend, results: Any) -> Any:

@@ -118,6 +118,7 @@ _OTHERS: list[tuple[str, Callable[..., Any], tuple[np.ndarray[Any, Any], ...]]] 
     ("broadcast_arrays", lambda xp, x, y: xp.broadcast_arrays(x, y)[1], (M, V)),
     ("diff", lambda xp, x: xp.diff(x, axis=1, n=2), (X,)),
     ("sort", lambda xp, x: xp.sort(x, axis=-1), (M,)),
+    ("sign", lambda xp, x: xp.sign(x) * x, (X,)),
     ("clip", lambda xp, x: xp.clip(x, -0.5, 0.4), (X,)),
     ("where", lambda xp, x, y: xp.where(x > 0, x * y, y), (M, M[::-1].copy())),
     ("astype", lambda xp, x: xp.astype(x, x.dtype) * 2, (M,)),
@@ -165,7 +166,7 @@ def complex_cases() -> list[Case]:
         "log2",
         "negative",
     )
-    unary += ("reciprocal", "sin", "sinh", "sqrt", "square", "tan", "tanh", "conj", "real", "imag", "abs")
+    unary += ("reciprocal", "sin", "sinh", "sqrt", "square", "tan", "tanh", "conj", "real", "imag", "abs", "sign")
     cases = [Case(name, lambda xp, x, name=name: getattr(xp, name)(x), (z,)) for name in unary]
     for name in ("add", "divide", "multiply", "pow", "subtract"):
         cases.append(Case(name, lambda xp, x, y, name=name: getattr(xp, name)(x, y), (z, w)))

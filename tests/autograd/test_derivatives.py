@@ -223,3 +223,21 @@ def test_checkpoint_keeps_no_intermediates():
     kept = tl.explain(lambda x: cube(tl.checkpoint(layer)(x)), X)
     assert len(plain.rows) - len(kept.rows) == 9
     assert kept.rows[1].operation == "custom_vjp(layer)"
+
+
+def test_the_functions_of_custom_rules_run_on_arrays_of_the_standard(xp):
+    """Steps below zero and partial indices work with a rule of one's own as without, on libraries that lack them."""
+    g = tl.grad(tl.checkpoint(lambda x: tl.array_namespace(x).sum(x[::-1] * x) + tl.array_namespace(x).sum(x[0])))
+    close(xp, g(xp.asarray(np.ones((2, 2)))), [[3.0, 3.0], [2.0, 2.0]])
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "words"),
+    [
+        (lambda x: x, lambda kept, g: (g,), "must return"),
+        (lambda x: (x, None), lambda kept, g: (2.0,), "is a float"),
+    ],
+)
+def test_functions_of_custom_rules_that_return_something_else_are_refused(forward, backward, words):
+    with pytest.raises(tl.errors.StructureError, match=words):
+        tl.grad(lambda x: cube(tl.custom_vjp(lambda x: x, forward, backward)(x)))(X)

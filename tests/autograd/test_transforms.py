@@ -1,5 +1,6 @@
 """grad, value_and_grad, vjp and stop_gradient: structure, errors, order, threads, and what they hand back."""
 
+import collections
 import gc
 import threading
 import weakref
@@ -314,3 +315,64 @@ def test_explain_lists_operations_with_the_users_lines(xp):
     assert "hidden = x @ w" in table.rows[2].line
     assert "hidden = x @ w" in str(table)
     assert table.bytes == (8 + 8 + 1) * (8 if xp.real == "float64" else 4)
+
+
+def test_a_pullback_does_not_see_later_writes_and_hands_out_nothing_of_the_callers():
+    x, g = np.asarray([1.0, 2.0, 3.0]), np.ones(3)
+    out, pullback = tl.vjp(lambda x: tl.array_namespace(x).exp(x) * x, x)
+    expected = pullback(g)[0].copy()
+    x[:] = 100.0
+    out += 5.0
+    np.testing.assert_array_equal(pullback(g)[0], expected)
+    _, same = tl.vjp(lambda x: x, x)
+    same(g)[0][:] = 9.0
+    tl.jvp(lambda x: x, (x,), (g,))[1][:] = 9.0
+    np.testing.assert_array_equal(g, np.ones(3))
+
+
+def test_a_mean_of_many_half_precision_numbers_does_not_overflow(xp):
+    if not xp.has("float16"):
+        pytest.skip(f"{xp.name} has no float16")
+    value, g = tl.value_and_grad(lambda x: tl.array_namespace(x).mean(x))(xp.asarray(np.full(70000, 2.0), "float16"))
+    assert float(xp.to_numpy(value)) == 2.0
+    assert value.dtype == g.dtype == xp.asarray([1.0], "float16").dtype
+    np.testing.assert_allclose(xp.to_numpy(g), np.full(70000, 1 / 70000, np.float16), rtol=1e-2)
+
+
+def test_many_slices_of_one_array_add_up_in_one_gradient(xp):
+    x = np.arange(24.0).reshape(6, 4)
+
+    def loss(x):
+        space = tl.array_namespace(x)
+        rows = sum((space.sum(row * row) for row in space.unstack(x)), start=space.sum(x[1:4, ::2] ** 3))
+        return rows + space.sum(x)
+
+    expected = 2 * x + 1
+    expected[1:4, ::2] += 3 * x[1:4, ::2] ** 2
+    np.testing.assert_allclose(xp.to_numpy(tl.grad(loss)(xp.asarray(x))), expected, rtol=1e-5)
+
+
+def test_empty_slices_and_products_have_gradients(xp):
+    g = tl.grad(lambda x: tl.array_namespace(x).sum(x[:0, ...]) + tl.array_namespace(x).sum(x))(
+        xp.asarray(np.ones((3, 4)))
+    )
+    np.testing.assert_array_equal(xp.to_numpy(g), np.ones((3, 4)))
+    if xp.name != "dask":
+        empty = tl.grad(lambda x, w: tl.array_namespace(x).sum(x @ w), 1)
+        assert empty(xp.asarray(np.ones((2, 2, 0))), xp.asarray(np.ones((0, 2)))).shape == (0, 2)
+
+
+def test_lists_that_contain_themselves_are_refused_and_other_dicts_stay_what_they_are():
+    loop = [1]
+    loop.append(loop)
+    with pytest.raises(tl.errors.StructureError, match="contain themselves"):
+        tl.grad(lambda p, x: cube(x), 1)(loop, np.ones(2))
+    for kind in (collections.OrderedDict, lambda **k: collections.defaultdict(list, k)):
+        g = tl.grad(lambda p: cube(p["a"]))(kind(a=np.ones(2)))
+        assert type(g) is type(kind())
+        np.testing.assert_array_equal(g["a"], [3.0, 3.0])
+
+
+def test_numpy_integers_index_every_library(xp):
+    g = tl.grad(lambda x: x[np.int64(1)] * 2.0)(xp.asarray([1.0, 2.0]))
+    np.testing.assert_array_equal(xp.to_numpy(g), [0.0, 2.0])

@@ -5,6 +5,7 @@ They need no rule, and work at every level.
 """
 
 import math
+import numbers
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -32,10 +33,17 @@ def _count(x: Any, axis: _Axis) -> int:
 
 def _mean(xp: Any, x: Any, /, *, axis: _Axis = None, keepdims: bool = False) -> Any:
     count = _count(x, axis)
-    return xp.sum(x, axis=axis, keepdims=keepdims) / (count if count else math.nan)
+    wide = xp.ground.wider(x.dtype)
+    if wide is None:
+        return xp.sum(x, axis=axis, keepdims=keepdims) / (count if count else math.nan)
+    return xp.astype(_mean(xp, xp.astype(x, wide), axis=axis, keepdims=keepdims), x.dtype)
 
 
 def _var(xp: Any, x: Any, /, *, axis: _Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+    wide = xp.ground.wider(x.dtype)
+    if wide is not None:
+        spread = _var(xp, xp.astype(x, wide), axis=axis, correction=correction, keepdims=keepdims)
+        return xp.astype(spread, x.dtype)
     count = _count(x, axis)
     centred = x - _mean(xp, x, axis=axis, keepdims=True)
     squared = xp.real(centred * xp.conj(centred)) if xp.isdtype(x.dtype, "complex floating") else centred * centred
@@ -240,6 +248,8 @@ def _index(xp: Any, part: Any) -> Any:
     """Return one part of a key in canonical form: an int for what is a 0-d integer, an Array for an index array."""
     if _is_basic(part):
         return part
+    if isinstance(part, numbers.Integral):
+        return int(part)
     if isinstance(part, list):
         part = xp.asarray(part)
     part = xp.lift(part, "an index")
@@ -255,6 +265,10 @@ def _masked(xp: Any, x: Any, parts: tuple[Any, ...]) -> Any:
     if mask.shape != x.shape[: mask.ndim]:
         raise ShapeError(
             f"a boolean index of shape {mask.shape} does not fit the first axes of an array of shape {x.shape}"
+        )
+    if xp.backend.lazy:
+        raise ShapeError(
+            "a boolean index has a result of unknown length on a lazy array: use xp.where, or compute it first"
         )
     rows = xp.reshape(x, (math.prod(mask.shape), *x.shape[mask.ndim :]))
     return xp.take(rows, xp.nonzero(xp.reshape(mask, (-1,)))[0], axis=0)
@@ -284,8 +298,12 @@ def _gathered(xp: Any, x: Any, parts: tuple[Any, ...]) -> Any:
     lengths = x.shape[axis : axis + len(chosen)]
     indices = _broadcast_arrays(xp, *(xp.lift(part) for part in chosen))
     flat = indices[0] * 0
+    outside = flat > 0
     for index, length in zip(indices, lengths, strict=True):
         flat = flat * length + xp.where(index < 0, index + length, index)
+        outside = outside | (index < -length) | (index >= length)
+    # Out of one axis can be inside of all of them together: what was outside stays there, for the library to refuse.
+    flat = xp.where(outside, math.prod(lengths), flat)
     shape = x.shape[:axis] + flat.shape + x.shape[axis + len(chosen) :]
     joined = xp.reshape(x, (*x.shape[:axis], math.prod(lengths), *x.shape[axis + len(chosen) :]))
     return xp.reshape(xp.take(joined, xp.reshape(flat, (-1,)), axis=axis), shape)
@@ -298,7 +316,9 @@ def _take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Any
     shape = tuple(max(n, m) if i != axis else 1 for i, (n, m) in enumerate(zip(x.shape, indices.shape, strict=True)))
     indices = xp.broadcast_to(indices, (*shape[:axis], indices.shape[axis], *shape[axis + 1 :]))
     x = xp.broadcast_to(x, (*shape[:axis], x.shape[axis], *shape[axis + 1 :]))
-    flat = xp.where(indices < 0, indices + x.shape[axis], indices)
+    length = x.shape[axis]
+    flat = xp.where(indices < 0, indices + length, indices)
+    outside = (indices < -length) | (indices >= length)
     stride = 1
     offset: Any = None
     for i in reversed(range(x.ndim)):
@@ -310,7 +330,8 @@ def _take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Any
             offset = steps if offset is None else offset + steps
         stride *= x.shape[i]
     flat = flat if offset is None else flat + offset
-    return xp.reshape(xp.take(xp.reshape(x, (-1,)), xp.reshape(flat, (-1,)), axis=0), indices.shape)
+    flat = xp.where(outside, stride, flat)  # there is no such place, and the library refuses it
+    return xp.reshape(xp.take(xp.reshape(x, (stride,)), xp.reshape(flat, (-1,)), axis=0), indices.shape)
 
 
 # ---- dtypes

@@ -10,7 +10,7 @@ from tl_arrayapi.autograd.containers import leaves, map_tree
 from tl_arrayapi.autograd.namespace import array_namespace, namespace_of_type
 from tl_arrayapi.autograd.primitive import Kind, Primitive
 from tl_arrayapi.autograd.tape import Tape
-from tl_arrayapi.autograd.transforms import vjp
+from tl_arrayapi.autograd.transforms import pullback_of
 from tl_arrayapi.autograd.vectorize import vmap
 from tl_arrayapi.errors import StructureError, TraceError
 
@@ -59,7 +59,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     >>> tl.grad(lambda x: tl.checkpoint(lambda y: y * y * y)(x))(numpy.asarray(2.0))
     array(12.)
     """
-    return custom_vjp(f, lambda *args: (f(*args), args), lambda args, g: vjp(f, *args)[1](g))
+    return custom_vjp(f, lambda *args: (f(*args), args), lambda args, g: pullback_of(f, *args)[1](g))
 
 
 def _top(args: tuple[Any, ...]) -> Level | None:
@@ -74,21 +74,34 @@ def _is_array(x: Any) -> bool:
 # ---- on a tape
 def _recorded(tape: Tape, name: str, forward: _Forward, backward: _Backward, args: tuple[Any, ...]) -> Any:
     """Run ``forward`` below the tape, and record each array that it returns as one operation."""
+    ground = tape.ground
     places = [x for x in leaves(args) if _is_array(x)]
-    inner = map_tree(lambda x, path: x.value if type(x) is Array and x.level is tape else x, args, "")
-    out, residuals = map_tree(lambda x, path: stripped(x), forward(*inner), "")
-    for x in leaves((out, residuals)):
+
+    def below(x: Any, path: str) -> Any:
+        value = x.value if type(x) is Array and x.level is tape else x
+        # Constants, not the library's own arrays: the user's functions then work as they do without a rule of their
+        # own.
+        return Array(value, ground) if type(value) is not Array and _is_array(value) else value
+
+    returned = forward(*map_tree(below, args, ""))
+    if not isinstance(returned, tuple) or len(returned) != 2:
+        raise StructureError(
+            f"the forward function of {name} must return (out, residuals); got {type(returned).__name__}"
+        )
+    out, residuals = map_tree(lambda x, path: stripped(x), returned, "")
+    for x in leaves(returned):
         if type(x) is Array and x.level is tape:
             raise TraceError(f"{name} uses a watched array that is not among its arguments: pass it as one")
     flat = leaves(out)
 
     def node(place: int) -> Any:
         def rule(xp: Any, g: Any, result: Any, *operands: Any) -> list[Any]:
-            lift = xp.lift if type(g) is Array else lambda x: x
-            kept = map_tree(lambda x, path: lift(x) if _is_array(x) else x, residuals, "")
-            entries = iter([g if i == place else xp.zeros_like(lift(x)) for i, x in enumerate(flat)])
-            whole = map_tree(lambda x, path: next(entries), out, "")
-            return _matched(name, backward(kept, whole), args)
+            whole = iter(
+                [below(g, "") if i == place else tape.namespace.zeros_like(below(x, "")) for i, x in enumerate(flat)]
+            )
+            cotangent = map_tree(lambda x, path: next(whole), out, "")
+            found = _matched(name, backward(map_tree(below, residuals, ""), cotangent), args)
+            return found if type(g) is Array else [stripped(d) for d in found]
 
         primitive = Primitive(f"custom_vjp({name})", Kind.OPAQUE, gather=rule, public=False)
         return tape.record(primitive, places, flat[place])
@@ -112,6 +125,8 @@ def _matched(name: str, cotangents: Any, args: tuple[Any, ...]) -> list[Any]:
         for x, d in zip(wanted, given, strict=True):
             if not _is_array(x):
                 continue
+            if d is not None and not _is_array(d):
+                raise StructureError(f"cotangent {i} of {name} is a {type(d).__name__}: an array, or None, is expected")
             if d is not None and tuple(d.shape) != tuple(x.shape):
                 raise StructureError(
                     f"cotangent {i} of {name} has shape {tuple(d.shape)}, and its argument has {tuple(x.shape)}"

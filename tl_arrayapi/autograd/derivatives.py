@@ -9,7 +9,7 @@ from typing import Any
 from tl_arrayapi.autograd.array import Array
 from tl_arrayapi.autograd.containers import leaves, map_tree
 from tl_arrayapi.autograd.namespace import array_namespace, namespace, namespace_of_type
-from tl_arrayapi.autograd.transforms import grad, vjp
+from tl_arrayapi.autograd.transforms import grad, pullback_of
 from tl_arrayapi.autograd.vectorize import vmap
 from tl_arrayapi.errors import DTypeError, GradientError, ShapeError, StructureError
 from tl_arrayapi.init.splitmix64 import unit_sample
@@ -42,13 +42,13 @@ def jvp(f: Callable[..., Any], args: tuple[Any, ...], tangents: tuple[Any, ...])
     (array([1., 4.]), array([ 2., 40.]))
     """
     _check_tangents(args, tangents)
-    out, pullback = vjp(f, *args)
+    out, pullback = pullback_of(f, *args)
 
     def pulled(g: Any) -> list[Any]:
         return [d for d in leaves(pullback(g)) if d is not None]
 
     zeros = map_tree(lambda x, path: array_namespace(x).zeros_like(x) if _is_array(x) else x, out, "")
-    _, push = vjp(pulled, zeros)
+    _, push = pullback_of(pulled, zeros)
     floating = map(_is_inexact, leaves(args))
     return out, push([t for t, wanted in zip(leaves(tangents), floating, strict=True) if wanted])[0]
 
@@ -119,7 +119,7 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
         parts = tuple(args[i] for i in places)
         for i, part in zip(places, parts, strict=True):
             map_tree(_check_leaf, part, f"args[{i}]")
-        out, pullback = vjp(chosen, *parts)
+        out, pullback = pullback_of(chosen, *parts)
         zeros = map_tree(lambda x, path: array_namespace(x).zeros_like(x), out, "")
         rows = [_rows(pullback, zeros, place) for place in range(len(leaves(out)))]
         found = iter(rows)
@@ -206,7 +206,7 @@ def check_grads(
         raise DTypeError("no argument is a floating array: there is no derivative to check")
     direction = tuple(_random(x, 1 + i) for i, x in enumerate(args))
     width = eps if eps is not None else _width([x for arg in args for x in leaves(arg) if _is_inexact(x)])
-    out, pullback = vjp(f, *args)
+    out, pullback = pullback_of(f, *args)
     cotangent = _random(out, 1000)
     ahead, behind = (f(*_moved(args, direction, sign * width)) for sign in (1, -1))
     expected = (_dot(ahead, cotangent) - _dot(behind, cotangent)) / (2 * width)
@@ -221,7 +221,7 @@ def check_grads(
     if order > 1:
 
         def slopes(*inner: Any) -> list[Any]:
-            back = vjp(f, *inner)[1](cotangent)
+            back = pullback_of(f, *inner)[1](cotangent)
             return [x for i in floating for x in leaves(back[i]) if x is not None]
 
         check_grads(slopes, args, order - 1, eps=eps, atol=atol, rtol=rtol)

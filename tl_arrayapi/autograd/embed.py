@@ -19,6 +19,8 @@ def embed(xp: Any, x: Any, shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
     """
     where = {} if (device := array_api_compat.device(x)) is None else {"device": device}
     zeros = xp.zeros(shape, dtype=x.dtype, **where)
+    if 0 in x.shape:
+        return zeros
     if array_api_compat.is_writeable_array(zeros) and hasattr(type(zeros), "__setitem__"):
         zeros[key] = x
         return zeros

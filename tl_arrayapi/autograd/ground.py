@@ -92,7 +92,7 @@ def _lacking(name: str, library: str) -> BackendError:
 class Ground(Level):
     """The level of constants over one library."""
 
-    __slots__ = ("_inexact", "_kinds", "_scalars", "_types", "backend", "library", "memory", "plain")
+    __slots__ = ("_inexact", "_kinds", "_scalars", "_types", "_wider", "backend", "library", "memory", "plain")
 
     def __init__(self, backend: Backend, namespace: Any) -> None:
         self.number = -1
@@ -107,6 +107,7 @@ class Ground(Level):
         self.plain: set[type] = set()  # the library's types, where one look at the type is check enough
         self._kinds: dict[tuple[Any, Any], bool] = {}
         self._inexact: dict[Any, bool] = {}
+        self._wider: dict[Any, Any] = {}
         # The builtin, where the backend has no other idea: it is asked for every argument and result.
         self.memory: Callable[[Any], Any] = id if type(backend).memory is Backend.memory else backend.memory
 
@@ -191,7 +192,7 @@ class Ground(Level):
                 raise NamespaceError(_mixed(x.level.namespace.backend.name, self.backend.name, where))
             return
         if kind not in self._types:
-            if not array_api_compat.is_array_api_obj(x):
+            if isinstance(x, type) or not array_api_compat.is_array_api_obj(x):
                 raise NamespaceError(
                     f"{where} is of type {kind.__name__}: give an array of {self.backend.name}, or a Python number"
                 )
@@ -209,6 +210,15 @@ class Ground(Level):
         if found is None:
             found = self._inexact[dtype] = self.is_kind(dtype, ("real floating", "complex floating"))
         return found
+
+    def wider(self, dtype: Any) -> Any:
+        """Return the dtype to add up many numbers of ``dtype`` in: float32 for a float of 16 bits, None for all
+        others.
+        """
+        if dtype not in self._wider:
+            half = self.is_kind(dtype, "real floating") and self.library.finfo(dtype).bits == 16
+            self._wider[dtype] = self.library.float32 if half else None
+        return self._wider[dtype]
 
     def is_kind(self, dtype: Any, kind: Any) -> bool:
         """Return the standard's ``isdtype``, remembered."""

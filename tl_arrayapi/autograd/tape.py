@@ -10,6 +10,7 @@ from typing import Any
 
 from tl_arrayapi.autograd.array import Array, Level, bind, stripped
 from tl_arrayapi.autograd.primitive import Primitive
+from tl_arrayapi.autograd.rules.indexing import GETITEM
 from tl_arrayapi.autograd.source import user_line
 from tl_arrayapi.errors import NoRuleError, TraceError
 
@@ -163,6 +164,8 @@ class Tape(Level):
         """Replay on the library's own arrays, with the library's own functions."""
         nodes = self.nodes
         xp = self.ground.library
+        put_back = self.ground.backend.functions.get("embed_add")
+        embedded: set[int] = set()  # whose cotangent is an array of this replay's own, made for a slice
         for i in range(len(cotangents) - 1, self.leaves - 1, -1):
             g = cotangents.pop()
             if g is None:
@@ -177,6 +180,13 @@ class Tape(Level):
             if len(vjps) == 1:
                 (x,) = operands
                 (parent,) = parents
+                if primitive is GETITEM and put_back is not None:
+                    # Many slices of one array, a row each, say, would otherwise make an array of all of it for each.
+                    if parent in embedded:
+                        put_back(cotangents[parent], static["key"], g)
+                        continue
+                    if cotangents[parent] is None:
+                        embedded.add(parent)
                 d = vjps[0](xp, g, out, x, **static) if static else vjps[0](xp, g, out, x)
                 if d.dtype is not x.dtype or d.shape != x.shape:
                     d = conform(xp, d, x)

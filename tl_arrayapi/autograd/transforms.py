@@ -23,6 +23,7 @@ __all__ = [
     "grad",
     "gradient_of",
     "hand_back",
+    "pullback_of",
     "stop_gradient",
     "value_and_grad",
     "vjp",
@@ -143,8 +144,12 @@ class Run:
         index = out.index if type(out) is Array and out.level is self.tape else None
         found = self.tape.pull(index, g, release=release)
         complete = [self.xp.zeros_like(x) if d is None else d for x, d in zip(self.watched, found, strict=True)]
-        # A pullback may be called again, when the memory of its former results may be free.
-        return hand_back(complete, self.xp.ground, inside, self._taken() if release else set(self._taken()))
+        taken = self._taken()
+        if not release:
+            # A pullback may be called again, when the memory of its former results may be free.
+            taken = taken if type(g) is Array else {*taken, self.xp.ground.memory(g)}
+            taken = set(taken)
+        return hand_back(complete, self.xp.ground, inside, taken)
 
     def restore(self, tree: Any, cotangents: Iterator[Any], strict: bool) -> Any:
         """Return ``tree`` with ``cotangents`` in the places of what was watched, and None in all others."""
@@ -327,6 +332,24 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
     >>> out, pullback = tl.vjp(lambda x: x * x, numpy.asarray([1.0, 2.0]))
     >>> pullback(numpy.asarray([1.0, 10.0]))
     (array([ 2., 40.]),)
+    """
+    # The pullback needs the arguments as they are now, and its own results: neither may be the caller's to write to.
+    own = map_tree(_own_copy, args, "args")
+    out, pullback = pullback_of(f, *own)
+    return map_tree(_own_copy, out, ""), pullback
+
+
+def _own_copy(x: Any, path: str) -> Any:
+    xp = None if type(x) is Array else namespace_of_type(x)
+    return x if xp is None else xp.inner.asarray(x, copy=True)
+
+
+def pullback_of(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """Return what `vjp` returns, for a caller that writes neither to the arguments nor to the result.
+
+    >>> import numpy
+    >>> pullback_of(lambda x: x * x, numpy.asarray(3.0))[1](numpy.asarray(1.0))
+    (array(6.),)
     """
     trace = Run()
     out = trace.call(f, args, {}, tuple(range(len(args))), strict=False)

@@ -13,6 +13,10 @@ from tl_arrayapi.errors import DTypeError, WatchedError
 __all__ = ["TorchBackend"]
 
 
+def _embed_add(total: Any, key: tuple[Any, ...], x: Any, /) -> None:
+    total[key] += x
+
+
 def _embed(x: Any, /, shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
     out = torch.zeros(shape, dtype=x.dtype, device=x.device)
     out[key] = x
@@ -32,7 +36,7 @@ class TorchBackend(Backend):
     @property
     def functions(self) -> Mapping[str, Callable[..., Any]]:
         """The adjoint of a slice by assignment, and relu in one kernel."""
-        return {"embed": _embed, "relu": torch.relu}
+        return {"embed": _embed, "embed_add": _embed_add, "relu": torch.relu}
 
     def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
         """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``."""

@@ -1,5 +1,6 @@
 """Rules of products. ``tensordot``, ``vecdot`` and the like are composites of these."""
 
+import math
 from typing import Any
 
 from tl_arrayapi.autograd.primitive import Kind, define
@@ -22,7 +23,8 @@ def _right(xp: Any, g: Any, out: Any, x: Any, y: Any) -> Any:
         return xp.squeeze(xp.matmul(xp.matrix_transpose(x), xp.expand_dims(g, axis=-1)), axis=-1)
     if y.ndim == 2 and x.ndim > 2:
         # One product over all rows of the batch, not a product each and their sum.
-        x, g = xp.reshape(x, (-1, x.shape[-1])), xp.reshape(g, (-1, g.shape[-1]))
+        rows = math.prod(x.shape[:-1])
+        x, g = xp.reshape(x, (rows, x.shape[-1])), xp.reshape(g, (rows, g.shape[-1]))
     return xp.matmul(xp.matrix_transpose(x), g)
 
 

@@ -82,6 +82,15 @@ def _imag(xp: Any, g: Any, out: Any, x: Any) -> Any:
     return xp.astype(g, x.dtype) * -1j
 
 
+def _sign(xp: Any, g: Any, out: Any, x: Any) -> Any:
+    if not _is_complex(xp, x):
+        return xp.zeros_like(g)
+    # z / |z| turns with z, and does not grow: what is along z is taken out of the cotangent.
+    size = xp.astype(xp.abs(x), x.dtype)
+    along = xp.astype(xp.real(g * out), x.dtype) * xp.conj(out)
+    return xp.where(x == 0, xp.zeros_like(g), (g - along) / xp.where(x == 0, xp.ones_like(size), size))
+
+
 define("abs", _E, _abs)
 define("acos", _E, lambda xp, g, out, x: -g / xp.sqrt(1 - x * x))
 define("acosh", _E, _acosh)
@@ -117,6 +126,7 @@ define("real", _E, _real)
 define("reciprocal", _E, lambda xp, g, out, x: -g * (out * out))
 define("relu", _E, lambda xp, g, out, x: g * xp.astype(out > 0, out.dtype), public=False)
 define("remainder", _E, lambda xp, g, out, x, y: g, lambda xp, g, out, x, y: -g * xp.floor_divide(x, y))
+define("sign", _E, _sign)
 define("sin", _E, lambda xp, g, out, x: g * xp.cos(x))
 define("sinh", _E, lambda xp, g, out, x: g * xp.cosh(x))
 define("sqrt", _E, _sqrt)
@@ -136,7 +146,6 @@ for _name in (
     "ceil",
     "floor",
     "round",
-    "sign",
     "signbit",
     "trunc",
     "isfinite",

@@ -13,6 +13,10 @@ from tl_arrayapi.errors import DeviceError, DTypeError
 __all__ = ["CuPyBackend"]
 
 
+def _embed_add(total: Any, key: tuple[Any, ...], x: Any, /) -> None:
+    total[key] += x
+
+
 def _embed(x: Any, /, shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
     with x.device:
         out = cupy.zeros(shape, x.dtype)
@@ -28,7 +32,7 @@ class CuPyBackend(Backend):
     @property
     def functions(self) -> Mapping[str, Callable[..., Any]]:
         """The adjoint of a slice by assignment."""
-        return {"embed": _embed}
+        return {"embed": _embed, "embed_add": _embed_add}
 
     def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
         """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``, in no fixed order."""

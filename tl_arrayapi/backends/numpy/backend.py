@@ -52,7 +52,8 @@ class NumPyBackend(Backend):
         return numpy.array(array, order="C")
 
     def descend(self, param: Any, grad: Any, rate: Any) -> Any:
-        """Return ``param - rate * grad``, large ones in the memory of ``grad``: gradients and new parameters are then not
+        """Return ``param - rate * grad``, large ones in the memory of ``grad``: gradients and new parameters are then
+        not
         there at once.
         """
         if grad.size < _SMALL:

@@ -130,6 +130,10 @@ def _relu(x: Any, /) -> Any:
     return numpy.maximum(x, 0)
 
 
+def _embed_add(total: Any, key: tuple[Any, ...], x: Any, /) -> None:
+    total[key] += x
+
+
 def _embed(x: Any, /, shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
     out = numpy.zeros(shape, x.dtype)
     out[key] = x
@@ -163,4 +167,5 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ones_like": _ones_like,
     "relu": _relu,
     "embed": _embed,
+    "embed_add": _embed_add,
 }
