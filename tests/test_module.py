@@ -676,3 +676,38 @@ def test_a_label_out_of_range_is_refused_and_changes_nothing(xp):
 
 def along_rows(space, w, y):
     return space.take_along_axis(w, space.expand_dims(y, axis=1), axis=1)
+
+
+def test_too_few_or_too_many_inputs_are_refused_where_no_shapes_are_given():
+    m = tl.ScalarModuleDef(lambda w, x, y=None: tl.array_namespace(w).sum(w * x), init_params=[B]).instantiate()
+    x = m.asarrays((B,))[0]
+    for bad in ((), (x, x, x)):
+        with pytest.raises(tl.errors.StructureError, match=r"\(w, x, y\).*1 parameters and"):
+            m.step(0.1, bad)
+    m.forward((x,))
+    m.forward((x, x))
+
+
+def test_a_state_widens_with_its_parameters(tmp_path):
+    m, opt = definition().instantiate(dtype="float32"), tl.optim.adam(0.1)
+    xs = m.asarrays(XS)
+    m.save(tmp_path / "m", opt_state=m.step_with(opt, m.init_optim(opt), xs), step=1)
+    wide = definition().instantiate(dtype="float64")
+    state, _ = wide.load(tmp_path / "m")
+    wide.step_with(opt, state, XS)
+    assert state["m"][0].dtype == np.float64
+
+
+def test_a_step_that_no_checkpoint_can_hold_is_refused_and_leaves_the_old_one(tmp_path):
+    m = definition().instantiate()
+    m.save(tmp_path / "m", step=2**63 - 1)
+    with pytest.raises(tl.errors.CheckpointError, match="63 bits"):
+        m.save(tmp_path / "m", step=2**63)
+    assert m.load(tmp_path / "m")[1] == 2**63 - 1
+
+
+def test_a_log_that_cannot_be_called_is_refused_before_any_step():
+    m = definition().instantiate(dtype="float64")
+    with pytest.raises(tl.errors.ArgumentError, match="log"):
+        m.train_sgd(0.1, 1, [XS], log=3)
+    assert m.steps_done == 0

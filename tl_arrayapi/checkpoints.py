@@ -21,6 +21,7 @@ __all__ = ["load", "save"]
 _FORMAT = "tl_arrayapi"
 _VERSION = "1"
 _STATE = "optimizer."
+_MOST_STEPS = 2**63
 _WIDTHS = {"bfloat16": 1, "float16": 1, "float32": 2, "float64": 3}
 
 
@@ -34,6 +35,8 @@ def save(
     allow_nonfinite: bool,
 ) -> None:
     """Write parameters, optimiser state and step to ``path``, whole or not at all."""
+    if step >= _MOST_STEPS:
+        raise CheckpointError(f"the step {step} is not below {_MOST_STEPS}: a checkpoint keeps 63 bits of it")
     for name in params:
         if name.startswith(_STATE):
             raise CheckpointError(
@@ -78,8 +81,11 @@ def load(
         {n.removeprefix(_STATE): x for n, x in tensors.items() if n.startswith(_STATE)}, structure
     )
 
+    stored = {tensors[name].dtype.name for name in names}
+
     def placed(x: Any) -> Any:
-        return backend.from_host(x, x.dtype.name, device)
+        # A state goes with its parameters, and is as wide as they become.
+        return backend.from_host(x, dtype if x.dtype.name in stored else x.dtype.name, device)
 
     params = [backend.from_host(tensors[name], dtype, device) for name in names]
     return params, map_tree(lambda x, at: placed(x) if namespace_of_type(x) is not None else x, state, ""), step
@@ -97,7 +103,7 @@ def _header(path: Any, metadata: dict[str, str]) -> tuple[int, str]:
             f"it with the library that wrote it"
         )
     step, structure = metadata.get("step", ""), metadata.get("optimizer", "")
-    if not (step.isascii() and step.isdecimal() and len(step) < 20):
+    if not (step.isascii() and step.isdecimal() and len(step) < 20 and int(step) < _MOST_STEPS):
         raise CheckpointError(f"{path} has the step {step[:40]!r}: a whole number is expected")
     return int(step), structure
 

@@ -17,12 +17,13 @@ _Shape = tuple[int | None, ...]
 
 
 class Signature:
-    """The names of a loss's positional arguments, and whether it takes a ``key``."""
+    """The names of a loss's positional arguments, how many of them it must be given, and whether it takes a ``key``."""
 
-    __slots__ = ("names", "takes_key")
+    __slots__ = ("names", "required", "takes_key")
 
-    def __init__(self, names: tuple[str, ...] | None, takes_key: bool) -> None:
+    def __init__(self, names: tuple[str, ...] | None, required: int, takes_key: bool) -> None:
         self.names = names
+        self.required = required
         self.takes_key = takes_key
 
     def input_name(self, place: int, parameters: int) -> str:
@@ -36,11 +37,12 @@ def read_signature(loss: Callable[..., Any]) -> Signature:
     try:
         parameters = inspect.signature(loss).parameters.values()
     except (TypeError, ValueError):
-        return Signature(None, False)
+        return Signature(None, 0, False)
     takes_key = any(p.name == "key" and p.kind is p.KEYWORD_ONLY for p in parameters)
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    return Signature(None if variadic else tuple(p.name for p in positional), takes_key)
+    required = sum(p.default is p.empty for p in positional)
+    return Signature(None if variadic else tuple(p.name for p in positional), required, takes_key)
 
 
 def listed(values: Any, what: str) -> tuple[Any, ...]:

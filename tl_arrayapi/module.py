@@ -134,7 +134,8 @@ class ScalarModule:
             for i, (name, shape) in enumerate(zip(definition.param_names, definition.param_shapes, strict=True))
         ]
         self._device = device
-        self._input_slots = self._slots_of(definition.input_shapes)
+        shapes = definition.input_shapes
+        self._input_slots = None if shapes is None else self._slots_of(shapes)
         self._evaluate = self._precisely(evaluate)
         self._watch()
 
@@ -150,9 +151,7 @@ class ScalarModule:
 
         return held
 
-    def _slots_of(self, shapes: Any) -> list[Slot] | None:
-        if shapes is None:
-            return None
+    def _slots_of(self, shapes: Sequence[Any]) -> list[Slot]:
         name = self.definition.signature.input_name
         return [
             Slot(name(i, len(self._params)), shape, self._xp, self._dtype, self._device)
@@ -273,15 +272,22 @@ class ScalarModule:
         """Raise where ``xs`` is not one tuple of inputs for this module, naming what is wrong."""
         slots = self._input_slots
         if slots is None:
-            if not isinstance(xs, (tuple, list)):
-                raise StructureError(f"inputs must come in one tuple; got a {type(xs).__name__}")
-            name = self.definition.signature.input_name
-            slots = [
-                Slot(name(i, len(self._params)), None, self._xp, self._dtype, self._device) for i in range(len(xs))
-            ]
+            slots = self._slots_of([None] * self._count_of(xs))
         check_count(xs, len(slots), "inputs")
         for slot, x in zip(slots, xs, strict=True):
             slot.check(x, integers=True)
+
+    def _count_of(self, xs: Any) -> int:
+        """Return how many inputs there are, where the loss can take so many."""
+        if not isinstance(xs, (tuple, list)):
+            raise StructureError(f"inputs must come in one tuple; got a {type(xs).__name__}")
+        signature, given = self.definition.signature, len(self._params) + len(xs)
+        if signature.names is not None and not signature.required <= given <= len(signature.names):
+            raise StructureError(
+                f"the loss takes ({', '.join(signature.names)}); got {len(self._params)} parameters and {len(xs)} "
+                f"inputs"
+            )
+        return len(xs)
 
     # ---- running
     def forward(self, xs: Sequence[Any]) -> Any:

@@ -243,6 +243,8 @@ def run(
     count_samples(samples)
     steps = count("steps", steps)
     log_every = count("log_every", log_every, at_least=1)
+    if log is not None and not callable(log):
+        raise ArgumentError(f"log must be a function of one line of text, or None; got {log!r}")
     history = History()
     for i in range(steps):
         value = step(sample_at(samples, i))

@@ -347,3 +347,9 @@ def test_a_killed_worker_changes_no_bit(tmp_path):
         found = mean_loss(m, rows, client, micro_batch=2)
     assert marker.exists()
     assert found == mean_loss(module(), rows)
+
+
+def test_what_is_no_address_of_a_scheduler_is_refused():
+    module = tl.ScalarModule.create(lambda w, x: w * x, [1.0])
+    with pytest.raises(tl.errors.ArgumentError, match="tcp://"):
+        tl.distributed.mean_loss(module, [module.asarrays((1.0,))], "nonsense")

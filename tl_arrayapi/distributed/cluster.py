@@ -244,7 +244,12 @@ def connected(client: Any) -> Iterator[Runner]:
         yield OnCluster(client)
     elif isinstance(client, str | Cluster):
         with _lost_connection():
-            own = Client(client, set_as_default=False)
+            try:
+                own = Client(client, set_as_default=False)
+            except ValueError as error:
+                raise ArgumentError(
+                    f"{client!r} is not the address of a scheduler: one such as 'tcp://127.0.0.1:8786' is expected"
+                ) from error
         with own:
             yield OnCluster(own)
     else:

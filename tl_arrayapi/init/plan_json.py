@@ -52,12 +52,12 @@ def write_plan(path: str | os.PathLike[str], entries: Iterable[_Entry]) -> None:
         for name, shape, init in entries
     ]
     document = {"format": FORMAT, "version": VERSION, "parameters": parameters}
-    _replace(Path(path), (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+    _replace(_path(path), (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
 
 
 def read_plan(path: str | os.PathLike[str], make: Callable[[list[_Shape], list[FloatInit], list[str]], _P]) -> _P:
     """Make a plan of the shapes, initialisers and names in a file; raise PlanError, with the place, for a bad one."""
-    text = _text(Path(path))
+    text = _text(_path(path))
     try:
         document = json.loads(
             text,
@@ -76,6 +76,17 @@ def read_plan(path: str | os.PathLike[str], make: Callable[[list[_Shape], list[F
 
 
 # ---------------------------------------------------------------- files
+def _path(path: str | os.PathLike[str]) -> Path:
+    """Return a path that the system can be asked about."""
+    try:
+        found = Path(path)
+        os.path.lexists(found)
+        found.is_file()
+    except (OSError, TypeError, ValueError) as error:
+        raise PlanError(f"{str(path)[:80]!r} is not a path of a plan: {error}") from error
+    return found
+
+
 def _replace(path: Path, data: bytes) -> None:
     if os.path.lexists(path) and not path.is_file():
         raise PlanError(f"{path} is not a file: a plan is written to a new file, or over an old one")

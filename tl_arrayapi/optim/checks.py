@@ -17,7 +17,7 @@ def _real(name: str, value: Any, expected: str) -> float:
     try:
         # A string that float() can read, or a bool, is a slip and not a number.
         number = math.nan if isinstance(value, bool | str | bytes) else float(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
         raise ArgumentError(f"{name} must be {expected}; got {value!r}")
