@@ -81,7 +81,7 @@ class Training:
                 raise ArgumentError(
                     f"the loss is {self.losses[-1]} at step {self.step - 1}: take a smaller --lr, or a wider --dtype"
                 )
-            if self.done or self.step % self._steps_per_epoch == 0:
+            if self.done or self.step % self._steps_between_accuracies == 0:
                 accuracy = self.accuracies[self.step] = digits.accuracy(self.module, self.data.held_out)
             shown.advance(f"loss {self.losses[-1]:.4f}  accuracy {accuracy:.3f}")
 
@@ -94,6 +94,11 @@ class Training:
             title = f"digits, {self.settings.namespace} {self.settings.dtype}, seed {self.settings.seed}"
             folder.write_picture(loss_curve(self.losses, title=title, marks=self.accuracies))
         self.module.save(folder.checkpoint, self._state, self.step)
+
+    @property
+    def _steps_between_accuracies(self) -> int:
+        """An epoch, or a twentieth of a short run: what is shown is never the untrained network's for long."""
+        return min(self._steps_per_epoch, max(1, self.settings.steps // 20))
 
     @property
     def _steps_per_epoch(self) -> int:

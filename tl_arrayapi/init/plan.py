@@ -128,6 +128,7 @@ class Plan:
         Hashed are, for each parameter in order: its name, the name of the dtype, its shape and its values. A name is
         its length in bytes and its UTF-8 bytes; a shape is its rank and its dimensions; values are their length in
         bytes and the elements in row-major order. Every length and dimension is 8 bytes; all numbers are little-endian.
+        It is equal on every library, unless the plan has a `normal`, whose values agree to rounding.
         """
         import hashlib
 
