@@ -77,7 +77,7 @@ def same(name, *args, **static):
 
 
 def test_no_function_is_left_without_a_test():
-    beyond_the_standard = {"relu", "embed"}
+    beyond_the_standard = {"relu", "embed", "embed_add"}
     tested = {*ARITHMETIC, *REDUCTIONS, *LIKE, *OTHERS} | beyond_the_standard
     assert tested == set(FUNCTIONS)
     assert dict(backends.get(None).functions) == FUNCTIONS
@@ -311,3 +311,5 @@ def test_embed_is_the_adjoint_of_a_slice(data):
         out = FUNCTIONS["embed"](g, shape, key)
         assert (out.dtype, out.shape) == (expected.dtype, expected.shape)
         np.testing.assert_array_equal(out, expected)
+        FUNCTIONS["embed_add"](out, key, g)
+        np.testing.assert_array_equal(out, 2 * expected)

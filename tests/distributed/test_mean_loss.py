@@ -188,7 +188,7 @@ def test_samples_that_cannot_be_right_are_refused_before_anything_runs(rows, err
 @pytest.mark.parametrize(
     ("rows", "error"),
     [
-        ([(x,), (x, y)], StructureError),
+        ([(x, y), (x,)], StructureError),
         ([(x, y), (x, y[None])], ShapeError),
         ([(x, y), (x, y.astype("int64"))], ShapeError),
     ],
