@@ -98,7 +98,7 @@ def test_array_libraries_are_named_only_where_they_may_be(module: Module):
 def test_only_the_registry_loads_a_concrete_backend(module: Module):
     shared = {
         f"{PACKAGE}.backends",
-        *(f"{PACKAGE}.backends.{name}" for name in ("base", "plugins", "portable", "registry")),
+        *(f"{PACKAGE}.backends.{name}" for name in ("base", "host", "plugins", "portable", "registry")),
     }
     own = ".".join(module.name.split(".")[:3])
     concrete = [

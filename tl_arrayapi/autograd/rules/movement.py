@@ -1,5 +1,6 @@
 """Rules of the functions that move, repeat or join elements, and of casts."""
 
+import math
 from typing import Any
 
 from tl_arrayapi.autograd.primitive import Kind, define
@@ -32,7 +33,7 @@ def _tile(xp: Any, g: Any, out: Any, x: Any, repetitions: tuple[int, ...]) -> An
 
 def _concat(xp: Any, g: Any, out: Any, *xs: Any, axis: int | None = 0) -> list[Any]:
     if axis is None:
-        sizes = [_size(x.shape) for x in xs]
+        sizes = [math.prod(x.shape) for x in xs]
         return [xp.reshape(part, x.shape) for part, x in zip(_split(g, sizes, 0), xs, strict=True)]
     return _split(g, [x.shape[axis] for x in xs], axis)
 
@@ -43,13 +44,6 @@ def _split(g: Any, sizes: list[int], axis: int) -> list[Any]:
         parts.append(g[(*before, slice(start, start + size), ...)])
         start += size
     return parts
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
 
 
 def _stack(xp: Any, g: Any, out: Any, *xs: Any, axis: int = 0) -> list[Any]:

@@ -4,6 +4,7 @@ The cotangent of a reduction is first given the operand's rank again, with 1 alo
 broadcasting does the rest. ``max`` and ``min`` share the cotangent evenly among all elements that attain them.
 """
 
+import math
 from typing import Any
 
 from tl_arrayapi.autograd.primitive import Kind, define
@@ -46,7 +47,7 @@ def _prod(xp: Any, g: Any, out: Any, x: Any, axis: _Axis = None, dtype: Any = No
     order = kept + axes
     rows = xp.permute_dims(x, order)
     moved = rows.shape
-    rows = xp.reshape(rows, (*moved[: len(kept)], _count(moved[len(kept) :])))
+    rows = xp.reshape(rows, (*moved[: len(kept)], math.prod(moved[len(kept) :])))
     one = xp.ones_like(rows[..., :1])
     before = xp.concat([one, _running_product(xp, rows[..., :-1])], axis=-1)
     after = xp.flip(xp.concat([one, _running_product(xp, xp.flip(rows[..., 1:], axis=-1))], axis=-1), axis=-1)
@@ -63,13 +64,6 @@ def _running_product(xp: Any, rows: Any) -> Any:
         shifted = xp.concat([xp.ones_like(rows[..., :step]), rows[..., :-step]], axis=-1)
         rows, step = rows * shifted, 2 * step
     return rows
-
-
-def _count(shape: tuple[int, ...]) -> int:
-    count = 1
-    for n in shape:
-        count *= n
-    return count
 
 
 def _cumulative_sum(

@@ -8,14 +8,14 @@ import dask
 import dask.array
 import numpy
 
-from tl_arrayapi.backends.base import DTYPES, Backend, numpy_dtype_name
 from tl_arrayapi.backends.dask import functions
-from tl_arrayapi.errors import BackendError, DTypeError, ShapeError
+from tl_arrayapi.backends.host import HostBackend
+from tl_arrayapi.errors import BackendError, ShapeError
 
 __all__ = ["DaskBackend"]
 
 
-class DaskBackend(Backend):
+class DaskBackend(HostBackend):
     """Describe dask.array, whose chunks are NumPy's or CuPy's.
 
     >>> import dask.array, tl_arrayapi as tl
@@ -25,7 +25,6 @@ class DaskBackend(Backend):
 
     name = "dask"
     lazy = True
-    one_device = True
 
     @property
     def functions(self) -> Mapping[str, Callable[..., Any]]:
@@ -58,35 +57,6 @@ class DaskBackend(Backend):
         return dask.array.map_blocks(
             functions.fill_block, scheme, shape, dtype, chunks=sizes, dtype=kind, meta=meta, name=None
         )
-
-    def device_of(self, array: Any) -> Any:
-        """Return the host's one device."""
-        return "cpu"
-
-    def to_device(self, array: Any, device: Any) -> Any:
-        """Return ``array``: there is one device."""
-        self.device(device)
-        return array
-
-    def devices(self) -> list[Any]:
-        """List the host's one device."""
-        return ["cpu"]
-
-    def device(self, name: Any) -> Any:
-        """Return None for the one device, and refuse all others."""
-        if name is None or name == "cpu":
-            return None
-        raise self.no_device(name)
-
-    def dtype(self, name: str) -> Any:
-        """Return the dtype object of that name, which is NumPy's."""
-        if name not in DTYPES or name == "bfloat16":
-            raise DTypeError(f"dask has no dtype {name!r}: choose another")
-        return numpy.dtype(name)
-
-    def dtype_name(self, dtype: Any) -> str:
-        """Return the dtype's name."""
-        return numpy_dtype_name(dtype, self.name)
 
     def to_host(self, array: Any) -> numpy.ndarray[Any, Any]:
         """Compute ``array``."""

@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy
 
-from tl_arrayapi.backends.base import Backend, numpy_dtype_name
+from tl_arrayapi.backends.host import HostBackend
 from tl_arrayapi.backends.numpy.functions import FUNCTIONS
-from tl_arrayapi.errors import DTypeError
 
 __all__ = ["NumPyBackend"]
 
@@ -19,7 +18,7 @@ _multiply: Any = numpy.multiply
 _subtract: Any = numpy.subtract
 
 
-class NumPyBackend(Backend):
+class NumPyBackend(HostBackend):
     """Describe NumPy.
 
     >>> import numpy, tl_arrayapi as tl
@@ -28,7 +27,6 @@ class NumPyBackend(Backend):
     """
 
     name = "numpy"
-    one_device = True
 
     @property
     def functions(self) -> Mapping[str, Callable[..., Any]]:
@@ -64,35 +62,6 @@ class NumPyBackend(Backend):
     def memory(self, array: Any) -> Hashable:
         """Return the identity of the array that owns the memory: NumPy's views refer to it directly."""
         return id(array if array.base is None else array.base)
-
-    def device_of(self, array: Any) -> Any:
-        """Return NumPy's one device."""
-        return "cpu"
-
-    def to_device(self, array: Any, device: Any) -> Any:
-        """Return ``array``: there is one device."""
-        self.device(device)
-        return array
-
-    def devices(self) -> list[Any]:
-        """List NumPy's one device."""
-        return ["cpu"]
-
-    def device(self, name: Any) -> Any:
-        """Return None for the one device, and refuse all others."""
-        if name is None or name == "cpu":
-            return None
-        raise self.no_device(name)
-
-    def dtype(self, name: str) -> Any:
-        """Return NumPy's dtype object of that name."""
-        if name == "bfloat16":
-            raise DTypeError("numpy has no bfloat16: choose float16 or float32, or another library")
-        return numpy.dtype(super().dtype(name))
-
-    def dtype_name(self, dtype: Any) -> str:
-        """Return the dtype's name."""
-        return numpy_dtype_name(dtype, self.name)
 
     def to_host(self, array: Any) -> numpy.ndarray[Any, Any]:
         """Return ``array`` itself."""
