@@ -163,7 +163,7 @@ def _rows(pullback: Callable[[Any], tuple[Any, ...]], zeros: Any, place: int) ->
 
 
 def _device(x: Any) -> Any:
-    return x.device if type(x) is Array else namespace_of_type(x).backend.device_of(x)  # type: ignore[union-attr]
+    return _space(x).lift(x).device
 
 
 def hessian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:

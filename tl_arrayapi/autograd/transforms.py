@@ -146,9 +146,8 @@ class Run:
         complete = [self.xp.zeros_like(x) if d is None else d for x, d in zip(self.watched, found, strict=True)]
         taken = self._taken()
         if not release:
-            # A pullback may be called again, when the memory of its former results may be free.
-            taken = taken if type(g) is Array else {*taken, self.xp.ground.memory(g)}
-            taken = set(taken)
+            # Its own set, for a pullback may be called again, when the memory of its former results may be free.
+            taken = {*taken, *(() if type(g) is Array else (self.xp.ground.memory(g),))}
         return hand_back(complete, self.xp.ground, inside, taken)
 
     def restore(self, tree: Any, cotangents: Iterator[Any], strict: bool) -> Any:
