@@ -2,6 +2,7 @@
 
 from tl_arrayapi import backends, distributed, errors, init, optim, random, schedules
 from tl_arrayapi.autograd import Array, array_namespace, grad, namespace, stop_gradient, value_and_grad, vjp
+from tl_arrayapi.autograd.cotangents import guard_where
 from tl_arrayapi.autograd.custom import checkpoint, custom_vjp
 from tl_arrayapi.autograd.derivatives import check_grads, hessian, hvp, jacobian, jvp
 from tl_arrayapi.autograd.explain import explain
@@ -30,6 +31,7 @@ __all__ = [
     "errors",
     "explain",
     "grad",
+    "guard_where",
     "hessian",
     "hvp",
     "init",

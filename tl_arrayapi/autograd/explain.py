@@ -72,8 +72,7 @@ class _NotingTape(Tape):
     def process(self, primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any]) -> Any:
         before = len(self.nodes)
         out = super().process(primitive, operands, static)
-        if len(self.nodes) > before:
-            self.lines[before] = user_line()
+        self.lines.update(dict.fromkeys(range(before, len(self.nodes)), user_line()))
         return out
 
     def record(self, primitive: Primitive, operands: list[Any], out: Any) -> Array:
@@ -99,6 +98,9 @@ def explain(f: Callable[..., Any], *args: Any) -> Explanation:
     rows = [_row(trace, i, "input", (), {}, x, "") for i, x in enumerate(trace.watched)]
     for i, node in enumerate(tape.nodes[len(rows) :], len(rows)):
         primitive, parents, _, static, out = node
+        if isinstance(out, tuple):  # an operation of several results: the rows of its parts follow
+            rows.append(Row(i, primitive.name, parents, static, (), "tuple", 0, tape.lines[i]))
+            continue
         rows.append(_row(trace, i, primitive.name, parents, static, out, tape.lines[i]))
     return Explanation(tuple(rows))
 

@@ -15,7 +15,10 @@ from tl_arrayapi.autograd.primitive import PRIMITIVES, Primitive
 from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.errors import BackendError, DTypeError, NamespaceError
 
-__all__ = ["Ground", "Library"]
+__all__ = ["EXTENSIONS", "Ground", "Library"]
+
+EXTENSIONS = ("linalg", "fft", "special")
+"""The sub-namespaces: the standard's two, and one of special functions."""
 
 _SCALARS = (bool, int, float, complex)
 _MOST_SCALARS = 4096
@@ -37,9 +40,11 @@ class Library:
         }
 
     def __getattr__(self, name: str) -> Any:
-        found = self._functions.get(name)
+        found: Any = self._functions.get(name)
         if found is None:
             found = getattr(self._backend.namespace, name, None)
+        if name in EXTENSIONS:
+            found = Extension(name, found, self)
         if found is None:
             if name.startswith("__"):
                 raise AttributeError(name)
@@ -47,20 +52,42 @@ class Library:
         setattr(self, name, found)
         return found
 
+    def has(self, primitive: Primitive) -> bool:
+        """Say whether the library, or its backend, has a function for ``primitive``."""
+        return self._found(primitive) is not None
+
+    def _found(self, primitive: Primitive) -> Callable[..., Any] | None:
+        name, where = primitive.name, primitive.where
+        found = self._functions.get(f"{where}.{name}" if where else name)
+        if found is not None:
+            return found
+        found = getattr(getattr(self._backend.namespace, where, None) if where else self._backend.namespace, name, None)
+        return _by_position(found, primitive.positional) if found is not None and primitive.positional else found
+
     def function(self, primitive: Primitive) -> Callable[..., Any]:
         """Return the library's function for ``primitive``, or one that says that the library has none."""
-        name = f"{primitive.where}.{primitive.name}" if primitive.where else primitive.name
-        found: Callable[..., Any] | None = self._functions.get(name)
+        found = self._found(primitive)
         if found is None:
-            holder = (
-                getattr(self._backend.namespace, primitive.where, None) if primitive.where else self._backend.namespace
-            )
-            found = getattr(holder, primitive.name, None)
-            if found is None:
-                return _missing(name, self._backend.name)
-            if primitive.positional:
-                return _by_position(found, primitive.positional)
+            name = f"{primitive.where}.{primitive.name}" if primitive.where else primitive.name
+            return _missing(name, self._backend.name)
         return _gathered(found) if primitive.gather is not None else found
+
+
+class Extension:
+    """The functions of one extension of the standard, as `Library` has those of its main part."""
+
+    def __init__(self, name: str, inner: Any, library: Library) -> None:
+        self._name = name
+        self._inner = inner
+        self._library = library
+
+    def __getattr__(self, name: str) -> Any:
+        primitive = PRIMITIVES.get((self._name, name))
+        found = getattr(self._inner, name, None) if primitive is None else self._library.function(primitive)
+        if found is None:
+            raise AttributeError(f"{self._name}.{name}")
+        setattr(self, name, found)
+        return found
 
 
 def _gathered(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,18 +146,18 @@ class Ground(Level):
         except Exception as error:
             fail(primitive, values, error)
             raise
-        return self.lift(out)
+        return self.lift(out, primitive.result)
 
     def library_function(self, primitive: Primitive) -> Callable[..., Any]:
         """Return the library's function for ``primitive``."""
         assert self.functions is not None
         return self.functions[primitive]
 
-    def lift(self, out: Any) -> Any:
-        """Wrap a result of the library: an array, or a tuple of them."""
-        if isinstance(out, tuple):
+    def lift(self, out: Any, result: type | None = None) -> Any:
+        """Wrap what the library returned: an array, or a tuple of them, which becomes a ``result`` if that is given."""
+        if isinstance(out, (tuple, list)):
             parts = [Array(x, self) for x in out]
-            return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)
+            return tuple(parts) if result is None else result(*parts)
         return Array(out, self)
 
     def describe(self, array: Array) -> str:

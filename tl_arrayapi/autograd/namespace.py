@@ -85,7 +85,7 @@ class Namespace:
     def _extension(self, where: str) -> SimpleNamespace:
         functions: dict[str, Callable[..., Any]] = {}
         for place, name in PRIMITIVES:
-            if place == where and hasattr(getattr(self.inner, where), name):
+            if place == where and self.ground.library.has(PRIMITIVES[place, name]):
                 functions[name] = _named(
                     function_of(PRIMITIVES[place, name], self.ground), name, getattr(self.inner, where)
                 )

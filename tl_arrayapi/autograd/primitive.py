@@ -28,6 +28,8 @@ class Kind(Enum):
     CONTRACTION = "contraction"
     INDEXING = "indexing"
     CAST = "cast"
+    MATRIX = "matrix"
+    TRANSFORM = "transform"
     OPAQUE = "opaque"
 
 
@@ -38,7 +40,9 @@ class Primitive:
     ``vjps`` has one rule an operand (None: no gradient flows there). ``gather`` marks a function that takes one
     sequence of arrays, and has one rule that returns all their cotangents. ``positional`` names the static arguments
     that callers may pass by position. ``where`` is the sub-namespace that the function lives in, if any; a function
-    that is not in the standard has ``public`` False.
+    that is not in the standard has ``public`` False. ``result`` is the named tuple that a function of several results
+    returns; ``joint`` are then its rules, one an operand, which are given that tuple of results as ``out`` and of
+    cotangents as ``g``, None for a result that nothing depends on.
     """
 
     name: str
@@ -50,11 +54,13 @@ class Primitive:
     zero_gradient: bool = False
     where: str = ""
     public: bool = True
+    result: type | None = None
+    joint: tuple[Rule | None, ...] = ()
 
     @property
     def differentiable(self) -> bool:
         """Whether a gradient flows through, or is declared to be zero."""
-        return self.zero_gradient or self.gather is not None or bool(self.vjps)
+        return self.zero_gradient or self.gather is not None or bool(self.vjps) or bool(self.joint)
 
     def __repr__(self) -> str:
         return f"<Primitive {self.where + '.' if self.where else ''}{self.name}>"
@@ -80,6 +86,7 @@ def define(
     zero_gradient: bool = False,
     where: str = "",
     public: bool = True,
+    result: type | None = None,
 ) -> Primitive:
     """Add a primitive to the table, and return it.
 
@@ -92,6 +99,9 @@ def define(
     if (where, name) in PRIMITIVES:
         raise ValueError(f"the primitive {name!r} is defined already: give it another name, or change its definition")
     count = len(vjps) if operands is None else operands
-    primitive = Primitive(name, kind, vjps, count, positional, gather, zero_gradient, where, public)
+    single, joint = (vjps, ()) if result is None else ((), vjps)
+    primitive = Primitive(
+        name, kind, single, count, positional, gather, zero_gradient, where, public, result=result, joint=joint
+    )
     PRIMITIVES[where, name] = primitive
     return primitive

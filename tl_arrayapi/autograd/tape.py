@@ -6,15 +6,19 @@ back to it.
 """
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 from tl_arrayapi.autograd.array import Array, Level, bind, stripped
+from tl_arrayapi.autograd.cotangents import PART, conform, is_guarded, masked_cotangents
+from tl_arrayapi.autograd.cotangents import cotangents as cotangents_of
 from tl_arrayapi.autograd.primitive import Primitive
+from tl_arrayapi.autograd.rules.elementwise import WHERE
 from tl_arrayapi.autograd.rules.indexing import GETITEM
 from tl_arrayapi.autograd.source import user_line
 from tl_arrayapi.errors import NoRuleError, TraceError
 
-__all__ = ["Tape", "conform", "next_number"]
+__all__ = ["Tape", "next_number"]
 
 _NUMBERS = itertools.count()
 
@@ -85,9 +89,9 @@ class Tape(Level):
                 "write it with functions that have one, or pass it tl.stop_gradient(x)"
             )
         out = bind(primitive, tuple(values), static, self.ground)
-        if not isinstance(out, tuple):
-            return self._record(primitive, tuple(parents), tuple(values), static, out, is_watched)
-        return self._constants(out)
+        if isinstance(out, tuple):
+            return self._record_all(primitive, tuple(parents), tuple(values), static, out, is_watched)
+        return self._record(primitive, tuple(parents), tuple(values), static, out, is_watched)
 
     def _record(
         self,
@@ -107,11 +111,26 @@ class Tape(Level):
         self.nodes.append((primitive, parents, values, static, value))
         return Array(value, self, len(self.nodes) - 1)
 
-    def _constants(self, out: tuple[Array, ...]) -> tuple[Array, ...]:
-        parts = [Array(stripped(x), self) for x in out]
-        if any(type(x.value) is Array for x in parts):
-            self._nest()
-        return type(out)(*parts) if hasattr(out, "_fields") else tuple(parts)
+    def _record_all(
+        self,
+        primitive: Primitive,
+        parents: tuple[Any, ...],
+        values: tuple[Any, ...],
+        static: dict[str, Any],
+        out: tuple[Array, ...],
+        is_watched: bool,
+    ) -> tuple[Array, ...]:
+        """Record an operation of several results: one node for all of them, and a part of it for each floating one."""
+        is_watched = is_watched and not primitive.zero_gradient
+        results = tuple(stripped(x) for x in out)
+        place = len(self.nodes)
+        if is_watched:
+            self.nodes.append((primitive, parents, tuple(stripped(x) for x in values), static, results))
+        parts = [
+            self._record(PART, (place,), (results,), {"place": i}, x, is_watched and self.ground.is_inexact(x.dtype))
+            for i, x in enumerate(out)
+        ]
+        return tuple(parts) if primitive.result is None else primitive.result(*parts)
 
     def record(self, primitive: Primitive, operands: list[Any], out: Any) -> Array:
         """Record an operation that ran elsewhere: ``out`` is a value of the level below."""
@@ -152,7 +171,7 @@ class Tape(Level):
         cotangents: list[Any] = [None] * (index + 1)
         cotangents[index] = g
         if type(g) is Array or self._nested:
-            self._replay_lifted(cotangents, release)
+            self._replay_masked(cotangents, release, self.namespace, self.ground)
         else:
             self._replay(cotangents, release)
         if release:
@@ -207,16 +226,25 @@ class Tape(Level):
                         d = conform(xp, d, y)
                     before = cotangents[second]
                     cotangents[second] = d if before is None else before + d
+            elif primitive is WHERE and is_guarded():
+                cotangents.append(g)
+                nodes[i] = (primitive, parents, operands, static, out)
+                self._replay_masked(cotangents, release, xp, None)
+                return
             else:
-                for parent, d in _cotangents(primitive, xp, g, out, parents, operands, static):
+                for parent, d in cotangents_of(primitive, xp, g, out, parents, operands, static):
                     before = cotangents[parent]
                     cotangents[parent] = d if before is None else before + d
 
-    def _replay_lifted(self, cotangents: list[Any], release: bool) -> None:
-        """Replay on Arrays of the levels below: the replay is itself differentiated or traced."""
+    def _replay_masked(self, cotangents: list[Any], release: bool, xp: Any, ground: Level | None) -> None:
+        """Replay with the masks that a `where` puts on the cotangents of its two branches: where a branch was not
+        taken its cotangent stays 0, whatever the rules behind it make of 0 times infinity.
+
+        With ``ground`` all is lifted to Arrays first: the replay is itself differentiated or traced.
+        """
         nodes = self.nodes
-        xp = self.namespace
-        ground = self.ground
+        guarded = is_guarded()
+        masks: dict[int, Any] = {}
         for i in range(len(cotangents) - 1, self.leaves - 1, -1):
             g = cotangents.pop()
             node = nodes[i]
@@ -225,55 +253,28 @@ class Tape(Level):
             if g is None:
                 continue
             primitive, parents, operands, static, out = node
-            lifted = tuple(x if type(x) is Array else Array(x, ground) for x in operands)
-            out = out if type(out) is Array else Array(out, ground)
-            g = g if type(g) is Array else Array(g, ground)
-            for parent, d in _cotangents(primitive, xp, g, out, parents, lifted, static):
+            if ground is not None:
+                g, out = _lifted(g, ground), _lifted(out, ground)
+                operands = tuple(_lifted(x, ground) for x in operands)
+            mask = masks.pop(i, None)
+            if mask is None and not (guarded and primitive is WHERE):
+                pairs = cotangents_of(primitive, xp, g, out, parents, operands, static)
+                found: Iterator[Any] = ((parent, d, None) for parent, d in pairs)
+            else:
+                found = masked_cotangents(primitive, xp, g, mask, out, parents, operands, static)
+            for parent, d, mask in found:
                 before = cotangents[parent]
                 cotangents[parent] = d if before is None else before + d
+                if before is None and mask is not None:
+                    masks[parent] = mask
+                elif parent in masks:
+                    other = masks.pop(parent)
+                    if mask is not None:
+                        masks[parent] = other | mask
 
 
-def _cotangents(
-    primitive: Primitive,
-    xp: Any,
-    g: Any,
-    out: Any,
-    parents: tuple[Any, ...],
-    operands: tuple[Any, ...],
-    static: dict[str, Any],
-) -> Any:
-    """Yield (parent, cotangent) for every watched operand of a node."""
-    if primitive.gather is not None:
-        for parent, x, d in zip(parents, operands, primitive.gather(xp, g, out, *operands, **static), strict=True):
-            if parent is not None and d is not None:
-                yield parent, conform(xp, d, x)
-        return
-    for parent, rule, x in zip(parents, primitive.vjps, operands, strict=True):
-        if parent is not None and rule is not None:
-            d = rule(xp, g, out, *operands, **static)
-            yield parent, conform(xp, d, x) if d.shape != x.shape or d.dtype is not x.dtype else d
-
-
-def conform(xp: Any, d: Any, x: Any) -> Any:
-    """Give the cotangent ``d`` the shape and dtype of its operand ``x``: sum what was broadcast, and drop what is
-    imaginary if ``x`` is real.
-    """
-    shape = tuple(x.shape)
-    if tuple(d.shape) != shape:
-        lead = d.ndim - len(shape)
-        axes = tuple(range(lead)) + tuple(lead + i for i, n in enumerate(shape) if n == 1 and d.shape[lead + i] != 1)
-        if lead and len(axes) == lead:
-            # Only axes in front, as for a bias: the shape is then right, and one axis is summed sooner than a tuple.
-            d = xp.sum(d, axis=axes[0] if lead == 1 else axes)
-        elif axes:
-            d = xp.sum(d, axis=axes, keepdims=True)
-        if tuple(d.shape) != shape:
-            d = xp.reshape(d, shape)
-        if tuple(d.shape) != shape:
-            d = xp.broadcast_to(d, shape)
-    if d.dtype != x.dtype:
-        if xp.isdtype(d.dtype, "complex floating") and not xp.isdtype(x.dtype, "complex floating"):
-            d = xp.real(d)
-        if d.dtype != x.dtype:
-            d = xp.astype(d, x.dtype)
-    return d
+def _lifted(x: Any, ground: Level) -> Any:
+    """Return a part of a node as Arrays: the tuple of an operation's results, and their cotangents, part by part."""
+    if isinstance(x, tuple):
+        return tuple(_lifted(part, ground) for part in x)
+    return x if type(x) is Array or isinstance(x, dict) else Array(x, ground)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tl_arrayapi.autograd.primitive import Kind, Rule, define
 
-__all__: list[str] = []
+__all__ = ["WHERE"]
 
 _E = Kind.ELEMENTWISE
 
@@ -134,7 +134,7 @@ define("square", _E, lambda xp, g, out, x: g * (x + x))
 define("subtract", _E, lambda xp, g, out, x, y: g, lambda xp, g, out, x, y: -g)
 define("tan", _E, lambda xp, g, out, x: g * (out * out + 1))
 define("tanh", _E, lambda xp, g, out, x: g * (1 - out * out))
-define(
+WHERE = define(
     "where",
     _E,
     None,

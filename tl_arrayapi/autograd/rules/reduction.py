@@ -9,7 +9,7 @@ from typing import Any
 
 from tl_arrayapi.autograd.primitive import Kind, define
 
-__all__ = ["reduced_axes"]
+__all__ = ["reduced_axes", "restored"]
 
 _Axis = int | tuple[int, ...] | None
 
@@ -23,7 +23,7 @@ def reduced_axes(axis: _Axis, ndim: int) -> tuple[int, ...]:
     return tuple(a + ndim if a < 0 else a for a in axis)
 
 
-def _restore(xp: Any, value: Any, x: Any, axis: _Axis, keepdims: bool) -> Any:
+def restored(xp: Any, value: Any, x: Any, axis: _Axis, keepdims: bool) -> Any:
     """Give a reduced ``value`` the rank of ``x`` again."""
     if keepdims or value.ndim == x.ndim:
         return value
@@ -32,12 +32,12 @@ def _restore(xp: Any, value: Any, x: Any, axis: _Axis, keepdims: bool) -> Any:
 
 
 def _sum(xp: Any, g: Any, out: Any, x: Any, axis: _Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
-    return xp.broadcast_to(g if axis is None else _restore(xp, g, x, axis, keepdims), x.shape)
+    return xp.broadcast_to(g if axis is None else restored(xp, g, x, axis, keepdims), x.shape)
 
 
 def _extremum(xp: Any, g: Any, out: Any, x: Any, axis: _Axis = None, keepdims: bool = False) -> Any:
-    hits = xp.astype(x == _restore(xp, out, x, axis, keepdims), x.dtype)
-    return hits * _restore(xp, g / xp.sum(hits, axis=axis, keepdims=keepdims), x, axis, keepdims)
+    hits = xp.astype(x == restored(xp, out, x, axis, keepdims), x.dtype)
+    return hits * restored(xp, g / xp.sum(hits, axis=axis, keepdims=keepdims), x, axis, keepdims)
 
 
 def _prod(xp: Any, g: Any, out: Any, x: Any, axis: _Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
@@ -52,7 +52,7 @@ def _prod(xp: Any, g: Any, out: Any, x: Any, axis: _Axis = None, dtype: Any = No
     before = xp.concat([one, _running_product(xp, rows[..., :-1])], axis=-1)
     after = xp.flip(xp.concat([one, _running_product(xp, xp.flip(rows[..., 1:], axis=-1))], axis=-1), axis=-1)
     others = xp.permute_dims(xp.reshape(before * after, moved), tuple(order.index(i) for i in range(x.ndim)))
-    return _restore(xp, g, x, axis, keepdims) * others
+    return restored(xp, g, x, axis, keepdims) * others
 
 
 def _running_product(xp: Any, rows: Any) -> Any:
