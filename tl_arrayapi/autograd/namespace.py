@@ -12,10 +12,10 @@ from typing import Any
 import array_api_compat
 
 from tl_arrayapi import backends
-from tl_arrayapi.autograd import composites, creation
+from tl_arrayapi.autograd import composites, creation, special
 from tl_arrayapi.autograd.array import Array, Level
 from tl_arrayapi.autograd.functions import function_of, install_operators
-from tl_arrayapi.autograd.ground import Ground
+from tl_arrayapi.autograd.ground import EXTENSIONS, Ground
 from tl_arrayapi.autograd.primitive import PRIMITIVES
 from tl_arrayapi.autograd.rules import __all__ as _rules  # importing the rules fills the table
 from tl_arrayapi.backends.base import Backend
@@ -41,7 +41,6 @@ _DTYPES = (
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
 )
 _PASSED_ON = frozenset((*_CONSTANTS, *_ASKING, *_DTYPES))
-_EXTENSIONS = ("linalg", "fft")
 
 
 class Namespace:
@@ -75,7 +74,8 @@ class Namespace:
             return _named(function_of(primitive, self.ground), name, self.inner)
         if name in _PASSED_ON:
             return getattr(self.inner, name)
-        if name in _EXTENSIONS and hasattr(self.inner, name):
+        # Special functions are no part of the standard: a library's own are found by its backend.
+        if name in EXTENSIONS and (name == "special" or hasattr(self.inner, name)):
             return self._extension(name)
         raise AttributeError(
             f"{self.__name__} has no attribute {name!r}: the Array API standard does not have it, or "
@@ -84,20 +84,18 @@ class Namespace:
 
     def _extension(self, where: str) -> SimpleNamespace:
         functions: dict[str, Callable[..., Any]] = {}
+        inner = getattr(self.inner, where, None)
         for place, name in PRIMITIVES:
             if place == where and self.ground.library.has(PRIMITIVES[place, name]):
-                functions[name] = _named(
-                    function_of(PRIMITIVES[place, name], self.ground), name, getattr(self.inner, where)
-                )
-        for name, composite in composites.EXTENSIONS[where].items():
-            functions[name] = _named(composites.bound(composite, self), name, getattr(self.inner, where))
-        for name, function in creation.EXTENSIONS[where].items():
-            functions[name] = _named(composites.bound(function, self), name, getattr(self.inner, where))
+                functions[name] = _named(function_of(PRIMITIVES[place, name], self.ground), name, inner)
+        written = special.COMPOSITES if where == "special" else composites.EXTENSIONS[where]
+        for name, function in {**written, **creation.EXTENSIONS.get(where, {})}.items():
+            functions[name] = _named(composites.bound(function, self), name, inner)
         return SimpleNamespace(**functions, __name__=f"{self.__name__}.{where}")
 
     def __dir__(self) -> list[str]:
         names = {n for place, n in PRIMITIVES if not place and PRIMITIVES[place, n].public}
-        offered = (*composites.COMPOSITES, *creation.CREATION, *_PASSED_ON, *_EXTENSIONS)
+        offered = (*composites.COMPOSITES, *creation.CREATION, *_PASSED_ON, *EXTENSIONS)
         return sorted(names | {n for n in offered if n not in _PASSED_ON or hasattr(self.inner, n)})
 
     def __repr__(self) -> str:
