@@ -142,7 +142,51 @@ _OTHERS: list[tuple[str, Callable[..., Any], tuple[np.ndarray[Any, Any], ...]]] 
     ("take_along_axis", lambda xp, x: xp.take_along_axis(x, xp.argsort(x, axis=1), axis=1), (X,)),
 ]
 
-CASES = [*_unary(), *_binary(), *(Case(*other) for other in _OTHERS)]
+
+def _turned(xp: Any, x: Any) -> Any:
+    """Return a complex array made of a real one: not all libraries transform real signals."""
+    return xp.astype(x, xp.complex64 if x.dtype == xp.float32 else xp.complex128) * (0.8 + 0.6j)
+
+
+def _mixed(xp: Any, z: Any) -> Any:
+    """Return a real array of which every part of ``z`` has a share, with a second derivative."""
+    return xp.real(z) * (xp.real(z) - 2 * xp.imag(z)) if xp.isdtype(z.dtype, "complex floating") else z * z
+
+
+def _fourier(name: str, note: str, x: np.ndarray[Any, Any], turned: bool, **static: Any) -> Case:
+    def function(xp: Any, x: Any) -> Any:
+        return _mixed(xp, getattr(xp.fft, name)(_turned(xp, x) if turned else x, **static))
+
+    return Case(f"{name} {note}".strip(), function, (x,))
+
+
+_FOURIER = [
+    _fourier("fft", "", M, True),
+    _fourier("fft", "padded", X, True, n=5, axis=1, norm="ortho"),
+    _fourier("ifft", "", X, True, axis=0),
+    _fourier("ifft", "cropped", M, True, n=3, norm="forward"),
+    _fourier("fftn", "", M, True),
+    _fourier("fftn", "padded and cropped", X, True, s=(3, 3), axes=(-1, 0), norm="forward"),
+    _fourier("ifftn", "", X, True, axes=(2, 0), norm="ortho"),
+    _fourier("rfft", "even", M, False),
+    _fourier("rfft", "odd", X, False, axis=1, norm="ortho"),
+    _fourier("rfft", "padded", M, False, n=7, norm="forward"),
+    _fourier("irfft", "even", M, True),
+    _fourier("irfft", "odd", X, True, n=5, axis=1, norm="ortho"),
+    _fourier("irfft", "cropped", M, True, n=4, norm="forward"),
+    _fourier("rfftn", "", X, False),
+    _fourier("rfftn", "padded and cropped", X, False, s=(3, 2), axes=(2, 1), norm="ortho"),
+    _fourier("irfftn", "", M, True),
+    _fourier("irfftn", "odd", X, True, s=(2, 5), axes=(2, 1), norm="forward"),
+    _fourier("hfft", "even", M, True),
+    _fourier("hfft", "odd", X, True, n=7, axis=1, norm="ortho"),
+    _fourier("ihfft", "even", M, False, norm="forward"),
+    _fourier("ihfft", "odd", X, False, n=5, axis=1),
+    _fourier("fftshift", "", X, True),
+    _fourier("ifftshift", "axes", X, False, axes=(1, -1)),
+]
+
+CASES = [*_unary(), *_binary(), *(Case(*other) for other in _OTHERS), *_FOURIER]
 
 
 def complex_cases() -> list[Case]:

@@ -114,14 +114,14 @@ def _matrix(level: Any, primitive: Primitive, values: list[Any], mine: list[bool
 def _transform(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
     """Move the axes on: ``axis`` is the last by default, and ``axes`` all, or as many of the last as ``s`` has."""
     rank = values[0].ndim - 1
-    if "axis" in static:
-        return _run(primitive, values, {**static, "axis": _later(static["axis"])})
-    if static.get("axes") is not None:
-        return _run(primitive, values, {**static, "axes": _axes(static["axes"], rank)})
     if primitive.name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft"):
-        return _run(primitive, values, static)
-    count = rank if static.get("s") is None else len(static["s"])
-    return _run(primitive, values, {**static, "axes": tuple(range(-count, 0))})
+        return _run(primitive, values, {**static, "axis": _later(static.get("axis", -1))})
+    axes, s = static.get("axes"), static.get("s")
+    if axes is None:
+        axes = tuple(range(-(rank if s is None else len(s)), 0))
+    elif not isinstance(axes, int):
+        axes = tuple(axes)
+    return _run(primitive, values, {**static, "axes": _axes(axes, rank)})
 
 
 # ---- one rule a primitive, where the kind does not say enough

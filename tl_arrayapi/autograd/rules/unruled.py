@@ -15,9 +15,3 @@ for _name in (
 for _name in ("cross", "solve"):
     define(_name, Kind.OPAQUE, operands=2, where="linalg")
 define("matrix_power", Kind.OPAQUE, operands=1, positional=("n",), where="linalg")
-
-for _name in (
-    *("fft", "ifft", "fftn", "ifftn", "rfft", "irfft", "rfftn", "irfftn", "hfft", "ihfft"),
-    *("fftshift", "ifftshift"),
-):
-    define(_name, Kind.OPAQUE, operands=1, where="fft")

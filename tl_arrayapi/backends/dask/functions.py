@@ -7,6 +7,7 @@ from typing import Any
 import dask.array
 import numpy
 
+from tl_arrayapi.backends.dask import fourier
 from tl_arrayapi.errors import ShapeError
 
 __all__ = ["FUNCTIONS", "chunk_sizes", "fill_block", "fill_box", "scatter_add"]
@@ -37,7 +38,7 @@ def _cholesky_chunk(x: Any, upper: bool) -> Any:
     return backend_of(x).namespace.linalg.cholesky(x, upper=upper)
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {"reshape": _reshape, "linalg.cholesky": _cholesky}
+FUNCTIONS: dict[str, Callable[..., Any]] = {"reshape": _reshape, "linalg.cholesky": _cholesky, **fourier.FUNCTIONS}
 
 
 def scatter_add(shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
