@@ -105,14 +105,6 @@ def test_minus_zero_and_zero_stay_apart():
     assert np.signbit(second.value)[0]
 
 
-def test_item_assignment_is_refused_and_says_what_to_write(xp):
-    def assign(x):
-        with pytest.raises(tl.errors.NoRuleError, match=r"xp\.where"):
-            x[0] = 3.0
-
-    watch(xp, [1.0, 2.0], assign)
-
-
 def test_in_place_operators_rebind_and_leave_the_operand_alone(xp):
     def loss(x):
         y = x

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from tl_arrayapi.autograd.primitive import Primitive
 from tl_arrayapi.autograd.source import user_line
-from tl_arrayapi.errors import NoRuleError, ShapeError, WatchedError
+from tl_arrayapi.errors import ShapeError, WatchedError
 
 __all__ = [
     "NO_STATIC",
@@ -80,7 +80,8 @@ class Array:
     """An array of any Array API library, at a level of differentiation.
 
     Users do not make one: their functions receive it from `grad` and its relatives, and it behaves as the standard says
-    an array does. Arrays are immutable.
+    an array does. What is written to one, by ``x[key] = value``, takes the place of its value as a whole: no other
+    array changes, views of it among them, and gradients follow.
 
     >>> import numpy, tl_arrayapi as tl
     >>> tl.grad(lambda x: print(x) or x * x)(numpy.asarray(3.0))
@@ -205,10 +206,9 @@ class Array:
         return item
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        raise NoRuleError(
-            f"an Array is immutable: no item can be assigned ({user_line()}). "
-            "Build the result with xp.where, xp.concat or xp.stack instead"
-        )
+        # A new value takes the place of the old one: what was recorded of that stays as it was.
+        written = self.level.namespace.setitem(self, key, value)
+        self.value, self.level, self.index = written.value, written.level, written.index
 
 
 def bottom(x: Any) -> Any:

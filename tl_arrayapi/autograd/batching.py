@@ -187,6 +187,23 @@ def _embed(level: Any, primitive: Primitive, values: list[Any], mine: list[bool]
     return _run(primitive, values, {"shape": (level.size, *static["shape"]), "key": (slice(None), *static["key"])})
 
 
+def _put(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
+    (x, value), key = values, static["key"]
+    if not mine[0]:
+        x = level.namespace.broadcast_to(x, (level.size, *x.shape))
+    rank = x.ndim - 1 - sum(isinstance(part, int) for part in key)
+    (value,) = _aligned(level, [value], mine[1:], rank)
+    return _run(primitive, (x, value), {"key": (slice(None), *key)})
+
+
+def _writers(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
+    (indices,), xp, count = values, level.namespace, static["count"]
+    found = _run(primitive, (_offsets(level, indices, count),), {"count": level.size * count})
+    found = xp.reshape(found, (level.size, count))
+    starts = xp.arange(level.size, dtype=found.dtype, device=found.device) * indices.shape[1]
+    return xp.where(found < 0, found, found - xp.expand_dims(starts, axis=1))
+
+
 def _offsets(level: Any, indices: Any, count: int) -> Any:
     """Return indices into ``size * count`` places, those of example b moved on by b times ``count``; flat."""
     xp = level.namespace
@@ -255,6 +272,8 @@ BY_NAME: dict[str, Rule] = {
     "triu": _cast,
     "getitem": _getitem,
     "embed": _embed,
+    "put": _put,
+    "writers": _writers,
     "take": _take,
     "scatter_add": _scatter_add,
 }

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from tl_arrayapi.autograd.array import Array
-from tl_arrayapi.autograd.indexing import getitem, take_along_axis
+from tl_arrayapi.autograd.indexing import getitem, setitem, take_along_axis
 from tl_arrayapi.autograd.rules.reduction import reduced_axes
 from tl_arrayapi.errors import ShapeError
 
@@ -196,6 +196,7 @@ COMPOSITES: dict[str, Callable[..., Any]] = {
     "tensordot": _tensordot,
     "vecdot": _vecdot,
     "getitem": getitem,
+    "setitem": setitem,
     "take_along_axis": take_along_axis,
     "result_type": _result_type,
 }

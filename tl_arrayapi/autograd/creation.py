@@ -38,7 +38,7 @@ def _asarray(xp: Any, obj: Any, /, *, dtype: Any = None, device: Any = None, cop
         if dtype is not None and obj.dtype != dtype:
             obj = xp.astype(obj, dtype)
         elif copy:
-            obj = xp.positive(obj) if not xp.isdtype(obj.dtype, "bool") else obj
+            obj = Array(obj.value, obj.level, obj.index)
         return obj if device is None else obj.to_device(device)
     if isinstance(obj, (list, tuple)) and _holds_array(obj):
         stacked = xp.stack([_asarray(xp, item, device=device) for item in obj])

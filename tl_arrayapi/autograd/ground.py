@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat
 
 from tl_arrayapi.autograd.array import Array, Level, device_of, fail
-from tl_arrayapi.autograd.embed import embed
+from tl_arrayapi.autograd.embed import embed, put, writers
 from tl_arrayapi.autograd.primitive import PRIMITIVES, Primitive
 from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.errors import BackendError, DTypeError, NamespaceError
@@ -34,8 +34,10 @@ class Library:
         self._functions: Mapping[str, Callable[..., Any]] = {
             "embed": lambda x, shape, key: embed(self, x, shape, key),
             "getitem": lambda x, key: x[key],
+            "put": lambda x, value, key: put(self, x, value, key),
             "relu": lambda x: backend.namespace.maximum(x, backend.namespace.zeros_like(x)),
             "scatter_add": lambda x, indices, shape, axis: backend.scatter_add(shape, indices, x, axis),
+            "writers": lambda indices, count: writers(self, indices, count),
             **backend.functions,
         }
 
@@ -61,6 +63,8 @@ class Library:
         found = self._functions.get(f"{where}.{name}" if where else name)
         if found is not None:
             return found
+        if where == "special":
+            return self._backend.special(name)
         found = getattr(getattr(self._backend.namespace, where, None) if where else self._backend.namespace, name, None)
         return _by_position(found, primitive.positional) if found is not None and primitive.positional else found
 
@@ -119,7 +123,18 @@ def _lacking(name: str, library: str) -> BackendError:
 class Ground(Level):
     """The level of constants over one library."""
 
-    __slots__ = ("_inexact", "_kinds", "_scalars", "_types", "_wider", "backend", "library", "memory", "plain")
+    __slots__ = (
+        "_index_dtype",
+        "_inexact",
+        "_kinds",
+        "_scalars",
+        "_types",
+        "_wider",
+        "backend",
+        "library",
+        "memory",
+        "plain",
+    )
 
     def __init__(self, backend: Backend, namespace: Any) -> None:
         self.number = -1
@@ -135,6 +150,7 @@ class Ground(Level):
         self._kinds: dict[tuple[Any, Any], bool] = {}
         self._inexact: dict[Any, bool] = {}
         self._wider: dict[Any, Any] = {}
+        self._index_dtype: Any = None
         # The builtin, where the backend has no other idea: it is asked for every argument and result.
         self.memory: Callable[[Any], Any] = id if type(backend).memory is Backend.memory else backend.memory
 
@@ -230,6 +246,13 @@ class Ground(Level):
             if type(self.backend).check is Backend.check:
                 self.plain.add(kind)
         self.backend.check(x, where)
+
+    @property
+    def index_dtype(self) -> Any:
+        """The library's own dtype for indices."""
+        if self._index_dtype is None:
+            self._index_dtype = self.library.arange(0).dtype
+        return self._index_dtype
 
     def is_inexact(self, dtype: Any) -> bool:
         """Return whether ``dtype`` is real or complex floating, remembered."""
