@@ -11,7 +11,6 @@ from tl_arrayapi.autograd.array import Array
 from tl_arrayapi.autograd.composites import COMPOSITES
 from tl_arrayapi.autograd.composites import EXTENSIONS as COMPOSITE_EXTENSIONS
 from tl_arrayapi.autograd.creation import CREATION
-from tl_arrayapi.autograd.creation import EXTENSIONS as CREATION_EXTENSIONS
 from tl_arrayapi.autograd.primitive import PRIMITIVES
 
 QUALIFIED = [("", name) for name in FUNCTIONS] + [
@@ -40,7 +39,7 @@ def test_every_function_differentiates_is_declared_zero_or_refuses_a_watched_arr
     primitive = PRIMITIVES.get((where, name))
     if primitive is None:
         written = COMPOSITE_EXTENSIONS[where] if where else COMPOSITES
-        made = CREATION_EXTENSIONS[where] if where else CREATION
+        made = CREATION[where]
         assert name in written or name in made or name in ASKING or (where == "fft" and name.endswith("freq"))
         return
     if primitive.vjps or primitive.gather is not None:
@@ -165,3 +164,108 @@ def test_an_unknown_version_of_the_standard_is_refused():
     tl.grad(lambda x: x.__array_namespace__(api_version="2024.12").sum(x))(np.ones(2))
     with pytest.raises(tl.errors.BackendError, match="1999"):
         tl.grad(lambda x: x.__array_namespace__(api_version="1999.12").sum(x))(np.ones(2))
+
+
+# ---- what the standard says of dtypes, shapes and words, where a plain function of the library cannot be handed on
+def test_a_function_that_the_library_lacks_is_absent(xp):
+    ours = tl.namespace(xp.namespace)
+    written = {*COMPOSITES, "linalg", "fft", "special"}
+    lacking = {name for name in FUNCTIONS if not hasattr(xp.namespace, name)} - written
+    assert {name for name in FUNCTIONS if not hasattr(ours, name)} == lacking
+    assert lacking.isdisjoint(dir(ours))
+    assert set(FUNCTIONS) - lacking <= set(dir(ours))
+    for name in lacking:
+        with pytest.raises(AttributeError, match=name):
+            getattr(ours, name)
+    assert not hasattr(ours.linalg, "norm")
+    with pytest.raises(AttributeError, match=r"linalg\.norm"):
+        ours.linalg.norm  # noqa: B018  (the access is what is tested)
+
+
+@pytest.mark.parametrize("name", ["finfo", "iinfo"])
+def test_finfo_and_iinfo_take_arrays_at_any_level(xp, name):
+    ours, seen = tl.namespace(xp.namespace), []
+
+    def loss(x):
+        y = x if name == "finfo" else ours.astype(x, ours.int16)
+        seen.append((getattr(ours, name)(y), getattr(xp.namespace, name)(y.dtype)))
+        return ours.sum(x)
+
+    tl.grad(loss)(xp.asarray([1.0, 2.0]))
+    tl.vmap(loss)(xp.asarray([1.0, 2.0]))
+    loss(ours.asarray(xp.asarray([1.0, 2.0])))
+    assert len(seen) == 3
+    assert all(found.bits == expected.bits and found.max == expected.max for found, expected in seen)
+
+
+def test_can_cast_and_result_type_take_arrays_dtypes_and_numbers(xp):
+    ours = tl.namespace(xp.namespace)
+    x = ours.asarray(xp.asarray([1, 2], dtype="int8"))
+    assert ours.can_cast(x, ours.int16)
+    assert ours.can_cast(ours.float32, ours.int8) is xp.namespace.can_cast(ours.float32, ours.int8) is False
+    assert ours.result_type(x, ours.int16) == ours.int16
+    assert ours.result_type(x, 1) == ours.int8
+
+
+def test_broadcast_shapes_is_the_standards(xp):
+    ours = tl.namespace(xp.namespace)
+    assert ours.broadcast_shapes() == ()
+    assert ours.broadcast_shapes((2, 1), (3,), ()) == (2, 3)
+    assert ours.broadcast_shapes((0,), (4, 1)) == (4, 0)
+    assert ours.broadcast_shapes((None, 1), (1, 5)) == (None, 5)
+    for shapes in [((2,), (3,)), ((0,), (2,)), ((2, 1), (3, 1))]:
+        with pytest.raises(ValueError, match="do not broadcast"):
+            ours.broadcast_shapes(*shapes)
+
+
+def test_searchsorted_takes_a_sorter_and_a_number(xp):
+    ours = tl.namespace(xp.namespace)
+    x = ours.asarray(xp.asarray([3.0, 1.0, 2.0]))
+    sorter = ours.asarray(xp.asarray([1, 2, 0], dtype="int64"))
+    np.testing.assert_array_equal(xp.to_numpy(ours.searchsorted(x, x, sorter=sorter).value), [2, 0, 1])
+    assert int(ours.searchsorted(ours.sort(x), 1.5)) == 1
+    assert int(ours.searchsorted(ours.sort(x), 2.0, side="right")) == 2
+
+
+@pytest.mark.parametrize("where", ["", "linalg"])
+def test_vecdot_keeps_the_dtype_of_small_integers(xp, where):
+    ours = tl.namespace(xp.namespace)
+    x = ours.asarray(xp.asarray([[1, 2], [3, 4]], dtype="int8"))
+    out = (getattr(ours, where) if where else ours).vecdot(x, x)
+    assert out.dtype == ours.int8
+    np.testing.assert_array_equal(xp.to_numpy(out.value), [5, 25])
+
+
+def test_clip_of_integers_takes_bounds_beyond_their_range(xp):
+    ours = tl.namespace(xp.namespace)
+    x = ours.asarray(xp.asarray([0, 7, 250], dtype="uint8"))
+    for out, expected in [
+        (ours.clip(x, -1, 300), [0, 7, 250]),
+        (ours.clip(x, -1, 8), [0, 7, 8]),
+        (ours.clip(x, 3), [3, 7, 250]),
+    ]:
+        assert out.dtype == x.dtype
+        np.testing.assert_array_equal(xp.to_numpy(out.value), expected)
+
+
+def test_meshgrid_refuses_an_unknown_indexing(xp):
+    ours = tl.namespace(xp.namespace)
+    with pytest.raises(ValueError, match="'xy' or 'ij'; got 'yx'"):
+        ours.meshgrid(ours.asarray([1.0]), indexing="yx")
+
+
+def test_dlpack_exports_a_constant_with_the_standards_keywords(xp):
+    ours = tl.namespace(xp.namespace)
+    if not hasattr(ours, "from_dlpack"):
+        pytest.skip(f"{xp.name} has no DLPack")
+    x = ours.sum(ours.asarray(xp.asarray([1.0, 2.0])))
+    assert float(ours.from_dlpack(x)) == 3.0
+    assert float(np.from_dlpack(x)) == 3.0
+    assert len(x.__dlpack_device__()) == 2
+
+
+def test_index_of_a_floating_array_is_a_type_error(xp):
+    ours = tl.namespace(xp.namespace)
+    with pytest.raises(TypeError):
+        range(ours.sum(ours.asarray(xp.asarray([1.0, 2.0]))))
+    assert list(range(ours.sum(ours.asarray(xp.asarray([1, 2], dtype="int64"))))) == [0, 1, 2]

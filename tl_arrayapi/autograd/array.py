@@ -6,6 +6,7 @@ does to an operation nor what a rule is.
 """
 
 import math
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -160,7 +161,7 @@ class Array:
         return int(bottom(self))
 
     def __index__(self) -> int:
-        return int(bottom(self).__index__())
+        return operator.index(bottom(self))
 
     def __float__(self) -> float:
         refuse_watched(self, "float()")
@@ -176,14 +177,24 @@ class Array:
         host = self.level.namespace.backend.to_host(bottom(self))
         return host if dtype is None else host.astype(dtype)
 
-    def __dlpack__(self, **options: Any) -> Any:
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
         """Export a constant; a watched array is refused."""
         refuse_watched(self, "DLPack")
-        return bottom(self).__dlpack__(**options)
+        asked = {"stream": stream, "max_version": max_version, "dl_device": dl_device, "copy": copy}
+        # NumPy's scalars have no DLPack.
+        array = self.level.namespace.ground.library.asarray(bottom(self))
+        return array.__dlpack__(**{name: value for name, value in asked.items() if value is not None})
 
     def __dlpack_device__(self) -> tuple[Any, int]:
         """Return the DLPack device of the innermost array."""
-        device: tuple[Any, int] = bottom(self).__dlpack_device__()
+        device: tuple[Any, int] = self.level.namespace.ground.library.asarray(bottom(self)).__dlpack_device__()
         return device
 
     def __repr__(self) -> str:

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from tl_arrayapi.autograd.array import Array
+from tl_arrayapi.autograd.array import Array, bind
 from tl_arrayapi.autograd.indexing import getitem, setitem, take_along_axis
+from tl_arrayapi.autograd.rules.indexing import SEARCHSORTED
 from tl_arrayapi.autograd.rules.reduction import reduced_axes
-from tl_arrayapi.errors import ShapeError
+from tl_arrayapi.errors import ArgumentError, ShapeError
 
 __all__ = ["COMPOSITES", "EXTENSIONS", "bound"]
 
@@ -57,11 +58,18 @@ def _std(xp: Any, x: Any, /, *, axis: _Axis = None, correction: float = 0.0, kee
 # ---- elementwise
 def _clip(xp: Any, x: Any, /, min: Any = None, max: Any = None) -> Any:
     x = xp.lift(x)
-    if min is not None:
-        x = xp.astype(xp.maximum(x, min), x.dtype)
-    if max is not None:
-        x = xp.astype(xp.minimum(x, max), x.dtype)
-    return xp.positive(x) if min is None and max is None else x
+    dtype = x.dtype
+    if xp.isdtype(dtype, "integral"):
+        # A Python integer may lie outside of what the dtype holds, where it bounds nothing.
+        info = xp.iinfo(dtype)
+        min = None if isinstance(min, int) and min <= info.min else min
+        max = None if isinstance(max, int) and max >= info.max else max
+    if min is None and max is None:
+        return xp.positive(x)
+    x = x if min is None else xp.maximum(x, min)
+    x = x if x.dtype == dtype else xp.astype(x, dtype)
+    x = x if max is None else xp.minimum(x, max)
+    return x if x.dtype == dtype else xp.astype(x, dtype)
 
 
 # ---- manipulation
@@ -70,25 +78,28 @@ def _unstack(xp: Any, x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     return tuple(x[i, ...] for i in range(x.shape[0]))
 
 
+def _broadcast_shapes(xp: Any, *shapes: tuple[int | float | None, ...]) -> tuple[Any, ...]:
+    """Return the shape that ``shapes`` broadcast to; a length that is unknown (None or NaN) stays unknown."""
+    rank = max(map(len, shapes), default=0)
+    result = []
+    for lengths in zip(*((1,) * (rank - len(shape)) + tuple(shape) for shape in shapes), strict=True):
+        unknown = [n for n in lengths if n is None or n != n]
+        known = {n for n in lengths if n is not None and n == n} - {1}
+        if len(known) > 1:
+            raise ShapeError(f"shapes {', '.join(map(str, map(tuple, shapes)))} do not broadcast with one another")
+        result.append(unknown[0] if unknown else known.pop() if known else 1)
+    return tuple(result)
+
+
 def _broadcast_arrays(xp: Any, *arrays: Any) -> tuple[Any, ...]:
     lifted = [xp.lift(x) for x in arrays]
-    shape = (
-        xp.broadcast_shapes(*(x.shape for x in lifted)) if hasattr(xp, "broadcast_shapes") else _shape_of_all(lifted)
-    )
-    return tuple(xp.broadcast_to(x, tuple(shape)) for x in lifted)
-
-
-def _shape_of_all(arrays: list[Any]) -> tuple[int, ...]:
-    rank = max((x.ndim for x in arrays), default=0)
-    padded = [(1,) * (rank - x.ndim) + x.shape for x in arrays]
-    shape = tuple(max(lengths) if 0 not in lengths else 0 for lengths in zip(*padded, strict=True))
-    for lengths in padded:
-        if any(n not in (1, m) for n, m in zip(lengths, shape, strict=True)):
-            raise ShapeError(f"shapes {[x.shape for x in arrays]} do not broadcast with one another")
-    return shape
+    shape = _broadcast_shapes(xp, *(x.shape for x in lifted))
+    return tuple(xp.broadcast_to(x, shape) for x in lifted)
 
 
 def _meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
+    if indexing not in ("xy", "ij"):
+        raise ArgumentError(f"meshgrid's indexing is 'xy' or 'ij'; got {indexing!r}")
     lifted = [xp.lift(x) for x in arrays]
     rank = len(lifted)
     axes = list(range(rank))
@@ -140,7 +151,8 @@ def _vecdot(xp: Any, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     if x1.shape[-1] != x2.shape[-1]:
         raise ShapeError(f"vecdot of vectors of {x1.shape[-1]} and {x2.shape[-1]} elements: their lengths differ")
     x1 = xp.conj(x1) if xp.isdtype(x1.dtype, "complex floating") else x1
-    return xp.sum(x1 * x2, axis=-1)
+    product = x1 * x2
+    return xp.sum(product, axis=-1, dtype=product.dtype)
 
 
 def _outer(xp: Any, x1: Any, x2: Any, /) -> Any:
@@ -178,9 +190,20 @@ def _vector_norm(xp: Any, x: Any, /, *, axis: _Axis = None, keepdims: bool = Fal
     return xp.pow(xp.sum(xp.pow(size, ord), axis=axis, keepdims=keepdims), 1.0 / ord)
 
 
+# ---- searching
+def _searchsorted(xp: Any, x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> Any:
+    ordered = x1 if sorter is None else xp.take(x1, sorter)
+    return bind(SEARCHSORTED, (ordered, x2), {"side": side}, xp.ground)
+
+
 # ---- dtypes
-def _result_type(xp: Any, *arrays_and_dtypes: Any) -> Any:
-    return xp.inner.result_type(*(x.dtype if type(x) is Array else x for x in arrays_and_dtypes))
+def _of_dtypes(name: str) -> Callable[..., Any]:
+    """Return the library's function of that name, which is asked about the dtypes of Arrays."""
+
+    def function(xp: Any, /, *arrays_and_dtypes: Any) -> Any:
+        return getattr(xp.inner, name)(*(x.dtype if type(x) is Array else x for x in arrays_and_dtypes))
+
+    return function
 
 
 COMPOSITES: dict[str, Callable[..., Any]] = {
@@ -190,6 +213,7 @@ COMPOSITES: dict[str, Callable[..., Any]] = {
     "clip": _clip,
     "unstack": _unstack,
     "broadcast_arrays": _broadcast_arrays,
+    "broadcast_shapes": _broadcast_shapes,
     "meshgrid": _meshgrid,
     "diff": _diff,
     "sort": _sort,
@@ -198,7 +222,8 @@ COMPOSITES: dict[str, Callable[..., Any]] = {
     "getitem": getitem,
     "setitem": setitem,
     "take_along_axis": take_along_axis,
-    "result_type": _result_type,
+    "searchsorted": _searchsorted,
+    **{name: _of_dtypes(name) for name in ("can_cast", "finfo", "iinfo", "result_type")},
 }
 
 EXTENSIONS: dict[str, dict[str, Callable[..., Any]]] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 from tl_arrayapi.autograd.array import Array, StandIn, bottom
 
-__all__ = ["CREATION", "EXTENSIONS"]
+__all__ = ["CREATION"]
 
 
 def _made(name: str, where: str = "") -> Callable[..., Any]:
@@ -66,15 +66,16 @@ def _full_like(xp: Any, x: Any, /, fill_value: Any, *, dtype: Any = None, device
     return xp.ground.lift(xp.ground.library.full_like(bottom(x), fill_value, dtype=dtype, device=device))
 
 
-CREATION: dict[str, Callable[..., Any]] = {
-    **{name: _made(name) for name in ("arange", "empty", "eye", "from_dlpack", "linspace", "ones", "zeros")},
-    **{name: _like(name) for name in ("empty_like", "ones_like", "zeros_like")},
-    "asarray": _asarray,
-    "full": _full,
-    "full_like": _full_like,
-}
-
-EXTENSIONS: dict[str, dict[str, Callable[..., Any]]] = {
+CREATION: dict[str, dict[str, Callable[..., Any]]] = {
+    "": {
+        **{name: _made(name) for name in ("arange", "empty", "eye", "from_dlpack", "linspace", "ones", "zeros")},
+        **{name: _like(name) for name in ("empty_like", "ones_like", "zeros_like")},
+        "asarray": _asarray,
+        "full": _full,
+        "full_like": _full_like,
+    },
     "linalg": {},
     "fft": {name: _made(name, "fft") for name in ("fftfreq", "rfftfreq")},
+    "special": {},
 }
+"""The functions of the main part of the standard, under "", and of each extension."""

@@ -6,7 +6,6 @@ the library's own functions for what makes arrays or only asks about dtypes. It 
 
 import threading
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import array_api_compat
@@ -27,20 +26,17 @@ assert _rules
 install_operators()
 
 _CONSTANTS = ("e", "inf", "nan", "newaxis", "pi")
-_ASKING = (
-    "__array_api_version__",
-    "__array_namespace_info__",
-    "broadcast_shapes",
-    "can_cast",
-    "finfo",
-    "iinfo",
-    "isdtype",
-)
+_ASKING = ("__array_api_version__", "__array_namespace_info__", "isdtype")
 _DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
 )
 _PASSED_ON = frozenset((*_CONSTANTS, *_ASKING, *_DTYPES))
+_WRITTEN: dict[str, dict[str, Callable[..., Any]]] = {
+    "": composites.COMPOSITES,
+    **composites.EXTENSIONS,
+    "special": special.COMPOSITES,
+}
 
 
 class Namespace:
@@ -65,38 +61,36 @@ class Namespace:
         return found
 
     def _find(self, name: str) -> Any:
-        if name in composites.COMPOSITES:
-            return _named(composites.bound(composites.COMPOSITES[name], self), name, self.inner)
-        if name in creation.CREATION:
-            return _named(composites.bound(creation.CREATION[name], self), name, self.inner)
-        primitive = PRIMITIVES.get(("", name))
-        if primitive is not None:
-            return _named(function_of(primitive, self.ground), name, self.inner)
-        if name in _PASSED_ON:
+        if name in _PASSED_ON and hasattr(self.inner, name):
             return getattr(self.inner, name)
         # Special functions are no part of the standard: a library's own are found by its backend.
         if name in EXTENSIONS and (name == "special" or hasattr(self.inner, name)):
-            return self._extension(name)
-        raise AttributeError(
-            f"{self.__name__} has no attribute {name!r}: the Array API standard does not have it, or "
-            f"{self.inner.__name__} does not"
-        )
+            return Extension(self, name)
+        found = self.function("", name)
+        if found is None:
+            raise _absent(self, name)
+        return found
 
-    def _extension(self, where: str) -> SimpleNamespace:
-        functions: dict[str, Callable[..., Any]] = {}
-        inner = getattr(self.inner, where, None)
-        for place, name in PRIMITIVES:
-            if place == where and self.ground.library.has(PRIMITIVES[place, name]):
-                functions[name] = _named(function_of(PRIMITIVES[place, name], self.ground), name, inner)
-        written = special.COMPOSITES if where == "special" else composites.EXTENSIONS[where]
-        for name, function in {**written, **creation.EXTENSIONS.get(where, {})}.items():
-            functions[name] = _named(composites.bound(function, self), name, inner)
-        return SimpleNamespace(**functions, __name__=f"{self.__name__}.{where}")
+    def function(self, where: str, name: str) -> Callable[..., Any] | None:
+        """Return the function ``name`` of the extension ``where`` ("": of the main part); None where there is none.
+
+        What is written with others is on every library; all else is there where the library, or its backend, has it.
+        """
+        inner = getattr(self.inner, where, None) if where else self.inner
+        primitive = PRIMITIVES.get((where, name))
+        if name in _WRITTEN[where]:
+            function = composites.bound(_WRITTEN[where][name], self)
+        elif name in creation.CREATION[where] and hasattr(inner, name):
+            function = composites.bound(creation.CREATION[where][name], self)
+        elif primitive is not None and self.ground.library.has(primitive):
+            function = function_of(primitive, self.ground)
+        else:
+            return None
+        return _named(function, name, inner)
 
     def __dir__(self) -> list[str]:
-        names = {n for place, n in PRIMITIVES if not place and PRIMITIVES[place, n].public}
-        offered = (*composites.COMPOSITES, *creation.CREATION, *_PASSED_ON, *EXTENSIONS)
-        return sorted(names | {n for n in offered if n not in _PASSED_ON or hasattr(self.inner, n)})
+        names = {*_names(""), *_PASSED_ON, *EXTENSIONS}
+        return sorted(name for name in names if hasattr(self, name))
 
     def __repr__(self) -> str:
         return f"<namespace {self.__name__}>"
@@ -126,6 +120,43 @@ class Namespace:
             x = self.ground.library.asarray(x)
         self.ground.check_type(x, where)
         return Array(x, self.ground)
+
+
+class Extension:
+    """The functions of one extension of the standard over a library: its own, and those written with others."""
+
+    def __init__(self, namespace: Namespace, where: str) -> None:
+        self.__name__ = f"{namespace.__name__}.{where}"
+        self._namespace = namespace
+        self._where = where
+
+    def __getattr__(self, name: str) -> Any:
+        found = self._namespace.function(self._where, name)
+        if found is None:
+            raise _absent(self._namespace, f"{self._where}.{name}")
+        setattr(self, name, found)
+        return found
+
+    def __dir__(self) -> list[str]:
+        return sorted(name for name in _names(self._where) if hasattr(self, name))
+
+    def __repr__(self) -> str:
+        return f"<namespace {self.__name__}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return getattr, (self._namespace, self._where)
+
+
+def _names(where: str) -> set[str]:
+    primitives = {name for (place, name), primitive in PRIMITIVES.items() if place == where and primitive.public}
+    return primitives | set(_WRITTEN[where]) | set(creation.CREATION[where])
+
+
+def _absent(namespace: Namespace, name: str) -> AttributeError:
+    return AttributeError(
+        f"{namespace.__name__} has no attribute {name!r}: the Array API standard does not have it, or "
+        f"{namespace.inner.__name__} does not"
+    )
 
 
 def _named(function: Callable[..., Any], name: str, holder: Any) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tl_arrayapi.autograd.primitive import Kind, define
 
-__all__ = ["EMBED", "GETITEM", "PUT", "SCATTER_ADD", "TAKE", "WRITERS"]
+__all__ = ["EMBED", "GETITEM", "PUT", "SCATTER_ADD", "SEARCHSORTED", "TAKE", "WRITERS"]
 
 
 def _getitem(xp: Any, g: Any, out: Any, x: Any, key: tuple[Any, ...]) -> Any:
@@ -44,5 +44,5 @@ TAKE = define("take", Kind.INDEXING, _take, None)
 SCATTER_ADD = define("scatter_add", Kind.INDEXING, _scatter_add, None, public=False)
 WRITERS = define("writers", Kind.INDEXING, operands=1, zero_gradient=True, public=False)
 define("nonzero", Kind.INDEXING, operands=1, zero_gradient=True)
-define("searchsorted", Kind.INDEXING, operands=2, zero_gradient=True)
+SEARCHSORTED = define("searchsorted", Kind.INDEXING, operands=2, zero_gradient=True)
 define("isin", Kind.INDEXING, operands=2, zero_gradient=True)

@@ -38,7 +38,18 @@ def _cholesky_chunk(x: Any, upper: bool) -> Any:
     return backend_of(x).namespace.linalg.cholesky(x, upper=upper)
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {"reshape": _reshape, "linalg.cholesky": _cholesky, **fourier.FUNCTIONS}
+def _searchsorted(x1: Any, x2: Any, /, *, side: str = "left") -> Any:
+    # Dask writes into what NumPy returns for a chunk, which for 0-d x2 is a scalar.
+    found = dask.array.searchsorted(x1, dask.array.atleast_1d(x2), side=side)
+    return found if x2.ndim else found[0]
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "reshape": _reshape,
+    "searchsorted": _searchsorted,
+    "linalg.cholesky": _cholesky,
+    **fourier.FUNCTIONS,
+}
 
 
 def scatter_add(shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
