@@ -124,6 +124,31 @@ def test_a_write_after_a_use_leaves_the_gradient_of_that_use_right(xp):
     )
 
 
+def test_a_write_to_an_outer_array_does_not_reach_what_an_inner_transform_recorded(xp):
+    def loss(x):
+        space = tl.array_namespace(x)
+        y = x * 2.0
+
+        def inner(z):
+            product = z * y
+            y[0] = 100.0
+            return space.sum(product * product)
+
+        along = tl.grad(inner)(x)
+        out, pullback = tl.vjp(space.exp, x)
+        out[...] = 0.0
+        x[1] = 50.0
+        (back,) = pullback(space.ones_like(x))
+        return space.sum(along) + space.sum(back)
+
+    # 2 z y**2 with z = x and y = 2 x is 8 x**3.
+    np.testing.assert_allclose(
+        xp.to_numpy(tl.grad(loss)(xp.asarray([0.5, 1.0]))),
+        24 * np.array([0.25, 1.0]) + np.exp([0.5, 1.0]),
+        rtol=100 * xp.tolerance,
+    )
+
+
 def test_a_constant_becomes_watched_when_a_watched_value_is_written(xp):
     def loss(x):
         space = tl.array_namespace(x)

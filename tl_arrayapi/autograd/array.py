@@ -23,6 +23,7 @@ __all__ = [
     "bottom",
     "device_of",
     "fail",
+    "held",
     "refuse_watched",
     "stripped",
     "watched",
@@ -234,6 +235,11 @@ def stripped(x: Any) -> Any:
     while type(x) is Array and x.index is None:
         x = x.value
     return x
+
+
+def held(x: Any) -> Any:
+    """Return ``x`` as it is now: what is written to an Array later does not show."""
+    return Array(x.value, x.level, x.index) if type(x) is Array else x
 
 
 def device_of(x: Any, backend: Any) -> Any:

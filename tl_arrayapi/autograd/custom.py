@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from tl_arrayapi.autograd.array import Array, Level, stripped
+from tl_arrayapi.autograd.array import Array, Level, held, stripped
 from tl_arrayapi.autograd.batch import Batch
 from tl_arrayapi.autograd.containers import leaves, map_tree
 from tl_arrayapi.autograd.namespace import array_namespace, namespace_of_type
@@ -81,7 +81,7 @@ def _recorded(tape: Tape, name: str, forward: _Forward, backward: _Backward, arg
         value = x.value if type(x) is Array and x.level is tape else x
         # Constants, not the library's own arrays: the user's functions then work as they do without a rule of their
         # own.
-        return Array(value, ground) if type(value) is not Array and _is_array(value) else value
+        return Array(value, ground) if type(value) is not Array and _is_array(value) else held(value)
 
     returned = forward(*map_tree(below, args, ""))
     if not isinstance(returned, tuple) or len(returned) != 2:

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from tl_arrayapi.autograd.array import Array, Level, bind, stripped
+from tl_arrayapi.autograd.array import Array, Level, bind, held, stripped
 from tl_arrayapi.autograd.cotangents import PART, conform, is_guarded, masked_cotangents
 from tl_arrayapi.autograd.cotangents import cotangents as cotangents_of
 from tl_arrayapi.autograd.primitive import Primitive
@@ -53,7 +53,7 @@ class Tape(Level):
                 self._nest()
         self.leaves = len(values)
         self.nodes = [None] * len(values)
-        return [Array(value, self, index) for index, value in enumerate(values)]
+        return [Array(held(value), self, index) for index, value in enumerate(values)]
 
     def lift(self, value: Any) -> Array:
         """Return ``value`` as a constant of this level, so that operations with watched values take the short way."""
@@ -102,7 +102,7 @@ class Tape(Level):
         out: Array,
         is_watched: bool,
     ) -> Array:
-        values = tuple(stripped(x) for x in values)
+        values = tuple(held(stripped(x)) for x in values)
         value = stripped(out)
         if type(value) is Array:
             self._nest()
@@ -125,7 +125,7 @@ class Tape(Level):
         results = tuple(stripped(x) for x in out)
         place = len(self.nodes)
         if is_watched:
-            self.nodes.append((primitive, parents, tuple(stripped(x) for x in values), static, results))
+            self.nodes.append((primitive, parents, tuple(held(stripped(x)) for x in values), static, results))
         parts = [
             self._record(PART, (place,), (results,), {"place": i}, x, is_watched and self.ground.is_inexact(x.dtype))
             for i, x in enumerate(out)

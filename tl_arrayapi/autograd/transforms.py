@@ -10,7 +10,7 @@ from functools import reduce, wraps
 from operator import add
 from typing import Any, cast
 
-from tl_arrayapi.autograd.array import Array, bottom, stripped
+from tl_arrayapi.autograd.array import Array, bottom, held, stripped
 from tl_arrayapi.autograd.containers import map_tree
 from tl_arrayapi.autograd.namespace import Namespace, array_namespace, namespace_of_type
 from tl_arrayapi.autograd.tape import Tape
@@ -187,7 +187,7 @@ def hand_back(values: list[Any], ground: Any, inside: bool, taken: set[Any]) -> 
     is added to what is ``taken``.
     """
     if inside:
-        return [x if type(x) is Array else Array(x, ground) for x in values]
+        return [held(x) if type(x) is Array else Array(x, ground) for x in values]
     memory, own = ground.memory, ground.backend.result
     found = []
     for x in values:
