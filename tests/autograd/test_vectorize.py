@@ -92,6 +92,13 @@ def test_a_result_that_is_the_same_for_all_is_repeated_or_left_alone(xp):
         tl.vmap(lambda x: x, out_axes=None)(x)
 
 
+def test_results_share_no_memory_with_arguments_nor_with_one_another():
+    x, w = np.asarray([[1.0, 2.0], [3.0, 4.0]]), np.asarray([5.0, 6.0])
+    same, kept = tl.vmap(lambda x, w: (x, w), in_axes=(0, None), out_axes=(0, None))(x, w)
+    first, second = tl.vmap(lambda x: (x * 2.0,) * 2)(x)
+    assert not any(np.shares_memory(a, b) for a, b in ((same, x), (kept, w), (first, second)))
+
+
 @pytest.mark.parametrize(
     ("axes", "error", "words"),
     [

@@ -78,8 +78,9 @@ class Batch(Level):
 
     def spread(self, data: Any, axis: int) -> Array:
         """Return the examples that lie along ``axis`` of ``data`` as one array of this level."""
-        xp = self.namespace
-        return self._wrap(xp.moveaxis(xp.lift(data), axis, 0))
+        data = self.namespace.lift(data)
+        # Moved only where they lie elsewhere: a view of a result would have to be copied before it is handed back.
+        return self._wrap(data if axis in (0, -data.ndim) else self.namespace.moveaxis(data, axis, 0))
 
     def _wrap(self, data: Array) -> Array:
         # The index says that this array differs between examples: a constant has none.
@@ -95,7 +96,7 @@ class Batch(Level):
         else:
             out = xp.lift(out)
             data = xp.broadcast_to(out, (self.size, *out.shape))
-        return xp.moveaxis(data, 0, axis)  # type: ignore[no-any-return]
+        return data if axis in (0, -data.ndim) else xp.moveaxis(data, 0, axis)  # type: ignore[no-any-return]
 
     def stop(self, array: Array) -> Array:
         """Stop all examples."""

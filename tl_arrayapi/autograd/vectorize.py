@@ -6,6 +6,7 @@ from typing import Any
 
 from tl_arrayapi.autograd.array import Array
 from tl_arrayapi.autograd.batch import Batch
+from tl_arrayapi.autograd.containers import leaves
 from tl_arrayapi.autograd.namespace import namespace_of_type
 from tl_arrayapi.autograd.transforms import find_namespace, hand_back
 from tl_arrayapi.errors import ArgumentError, ShapeError, StructureError
@@ -54,7 +55,9 @@ def vmap(f: Callable[..., Any], in_axes: _Axes = 0, out_axes: _Axes = 0) -> Call
             out = f(*_walk(lambda x, axis, path: _spread(batch, x, axis, path), args, axes, "args"))
         finally:
             batch.close()
-        taken: set[Any] = set()
+        # No result may share the memory of an argument.
+        plain = [] if inside else [x for x in leaves(args) if namespace_of_type(x) is not None]
+        taken: set[Any] = set(map(xp.ground.memory, plain))
         return _walk(lambda x, axis, path: _collected(batch, x, axis, path, inside, taken), out, out_axes, "the result")
 
     return run
