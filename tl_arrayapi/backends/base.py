@@ -15,6 +15,7 @@ import array_api_compat
 import numpy
 
 from tl_arrayapi.backends.portable import scatter_add
+from tl_arrayapi.backends.special import on_the_host
 from tl_arrayapi.errors import BackendError, DeviceError, DTypeError
 
 __all__ = ["API_VERSION", "DTYPES", "GROUP", "Backend", "numpy_dtype_name"]
@@ -103,6 +104,14 @@ class Backend:
         ``scatter_add`` may be given: see `tl_arrayapi.autograd.ground`.
         """
         return {}
+
+    def special(self, name: str) -> Callable[..., Any] | None:
+        """Return the elementwise special function that SciPy calls ``name``, or None where there is none.
+
+        It is the namespace's own, in ``special``, or else SciPy's: then the values go to the host and back.
+        """
+        own: Callable[..., Any] | None = getattr(getattr(self.namespace, "special", None), name, None)
+        return on_the_host(self, name) if own is None else own
 
     def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
         """Return zeros of ``shape`` plus ``updates``, added along ``axis`` at the 1-d integer ``indices``.

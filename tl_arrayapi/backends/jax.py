@@ -6,9 +6,11 @@ from typing import Any
 
 import jax
 import jax.numpy
+import jax.scipy.special
 import numpy
 
 from tl_arrayapi.backends.base import Backend, numpy_dtype_name
+from tl_arrayapi.backends.special import on_the_host
 from tl_arrayapi.errors import DeviceError, DTypeError
 
 __all__ = ["JaxBackend"]
@@ -24,6 +26,21 @@ def _device(array: Any) -> Any:
         return None
     devices = array.devices()
     return next(iter(devices)) if len(devices) == 1 else None
+
+
+def _of_whole_order(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``function`` taking its order in any dtype: JAX wants integers, and numbers here have their neighbour's
+    dtype.
+    """
+    return lambda n, x: function(jax.numpy.asarray(n).astype(int), x)
+
+
+# Functions of jax.scipy.special that have another name there, or take their arguments otherwise.
+_SPECIAL: dict[str, Callable[..., Any]] = {
+    "expn": _of_whole_order(jax.scipy.special.expn),
+    "polygamma": _of_whole_order(jax.scipy.special.polygamma),
+    "psi": jax.scipy.special.digamma,
+}
 
 
 class JaxBackend(Backend):
@@ -42,6 +59,18 @@ class JaxBackend(Backend):
     def functions(self) -> Mapping[str, Callable[..., Any]]:
         """The adjoint of a slice by functional assignment."""
         return {"embed": _embed}
+
+    def special(self, name: str) -> Callable[..., Any] | None:
+        """Return the function of jax.scipy.special or jax.numpy, or SciPy's by way of the host, which JAX cannot
+        trace.
+        """
+        if name in _SPECIAL:
+            return _SPECIAL[name]
+        for module in (jax.scipy.special, jax.numpy):
+            if hasattr(module, name):
+                found: Callable[..., Any] = getattr(module, name)
+                return found
+        return on_the_host(self, name)
 
     def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
         """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``."""

@@ -8,9 +8,18 @@ import numpy
 import torch
 
 from tl_arrayapi.backends.base import Backend
-from tl_arrayapi.errors import DTypeError, WatchedError
+from tl_arrayapi.backends.special import on_the_host
+from tl_arrayapi.errors import BackendError, DTypeError, WatchedError
 
 __all__ = ["TorchBackend"]
+
+
+# Names of torch.special that are not SciPy's.
+_SPECIAL = {
+    **{name: f"bessel_{name}" for name in ("j0", "j1", "y0", "y1")},
+    **{name: f"modified_bessel_{name}" for name in ("k0", "k1")},
+    **{f"{name}e": f"scaled_modified_bessel_{name}" for name in ("k0", "k1")},
+}
 
 
 def _embed_add(total: Any, key: tuple[Any, ...], x: Any, /) -> None:
@@ -37,6 +46,21 @@ class TorchBackend(Backend):
     def functions(self) -> Mapping[str, Callable[..., Any]]:
         """The adjoint of a slice by assignment, and relu in one kernel."""
         return {"embed": _embed, "embed_add": _embed_add, "relu": torch.relu}
+
+    def special(self, name: str) -> Callable[..., Any] | None:
+        """Return the function of torch.special, or SciPy's by way of the host."""
+        if name == "polygamma":
+            return self._polygamma
+        return getattr(torch.special, _SPECIAL.get(name, name), None) or on_the_host(self, name)
+
+    def _polygamma(self, n: Any, x: Any) -> Any:
+        """Return torch's function of one order, which it takes as a number, or SciPy's of several."""
+        if getattr(n, "ndim", 0) == 0 and x.is_floating_point():
+            return torch.special.polygamma(int(n), x)
+        function = on_the_host(self, "polygamma")
+        if function is None:
+            raise BackendError("torch has polygamma of one order n alone: give it a number, or install SciPy")
+        return function(n, x)
 
     def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
         """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``."""

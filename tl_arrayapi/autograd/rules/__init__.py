@@ -1,5 +1,29 @@
 """The derivative rules, by kind; importing this package fills the table of primitives."""
 
-from tl_arrayapi.autograd.rules import contraction, elementwise, fourier, indexing, movement, reduction, unruled
+from tl_arrayapi.autograd.rules import (
+    bessel,
+    contraction,
+    elementwise,
+    fourier,
+    gamma,
+    indexing,
+    movement,
+    powers,
+    reduction,
+    special,
+    unruled,
+)
 
-__all__ = ["contraction", "elementwise", "fourier", "indexing", "movement", "reduction", "unruled"]
+__all__ = [
+    "bessel",
+    "contraction",
+    "elementwise",
+    "fourier",
+    "gamma",
+    "indexing",
+    "movement",
+    "powers",
+    "reduction",
+    "special",
+    "unruled",
+]

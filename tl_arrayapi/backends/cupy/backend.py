@@ -5,9 +5,11 @@ from typing import Any
 
 import cupy
 import cupyx
+import cupyx.scipy.special
 import numpy
 
 from tl_arrayapi.backends.base import Backend, numpy_dtype_name
+from tl_arrayapi.backends.special import on_the_host
 from tl_arrayapi.errors import DeviceError, DTypeError
 
 __all__ = ["CuPyBackend"]
@@ -33,6 +35,10 @@ class CuPyBackend(Backend):
     def functions(self) -> Mapping[str, Callable[..., Any]]:
         """The adjoint of a slice by assignment."""
         return {"embed": _embed, "embed_add": _embed_add}
+
+    def special(self, name: str) -> Callable[..., Any] | None:
+        """Return the function of cupyx.scipy.special, or SciPy's by way of the host."""
+        return getattr(cupyx.scipy.special, name, None) or on_the_host(self, name)
 
     def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
         """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``, in no fixed order."""

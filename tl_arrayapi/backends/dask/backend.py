@@ -9,6 +9,7 @@ import dask.array
 import numpy
 
 from tl_arrayapi.backends.dask import functions
+from tl_arrayapi.backends.dask.special import special
 from tl_arrayapi.backends.host import HostBackend
 from tl_arrayapi.errors import BackendError, ShapeError
 
@@ -30,6 +31,10 @@ class DaskBackend(HostBackend):
     def functions(self) -> Mapping[str, Callable[..., Any]]:
         """What Dask does otherwise than the standard."""
         return functions.FUNCTIONS
+
+    def special(self, name: str) -> Callable[..., Any] | None:
+        """Return the function that the library of the chunks has, applied to each of them."""
+        return special(name)
 
     def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
         """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``; chunks elsewhere stay."""

@@ -7,6 +7,7 @@ import numpy
 
 from tl_arrayapi.backends.host import HostBackend
 from tl_arrayapi.backends.numpy.functions import FUNCTIONS
+from tl_arrayapi.backends.special import scipy_function
 
 __all__ = ["NumPyBackend"]
 
@@ -32,6 +33,10 @@ class NumPyBackend(HostBackend):
     def functions(self) -> Mapping[str, Callable[..., Any]]:
         """Faster forms for small arrays."""
         return FUNCTIONS
+
+    def special(self, name: str) -> Callable[..., Any] | None:
+        """Return SciPy's function."""
+        return scipy_function(name)
 
     def scatter_add(self, shape: tuple[int, ...], indices: Any, updates: Any, axis: int) -> Any:
         """Return zeros of ``shape`` plus ``updates`` added along ``axis`` at ``indices``."""

@@ -1,0 +1,199 @@
+"""Special functions: values as SciPy has them, derivatives by rules, on every library."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tl_arrayapi as tl
+from tests.citizenship.special_cases import CASES, SpecialCase
+from tl_arrayapi.autograd.primitive import PRIMITIVES, Kind
+
+scipy_special = pytest.importorskip("scipy.special", reason="special functions come from SciPy 1.12 or newer")
+
+each_case = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+def tolerance(xp) -> float:
+    # PyTorch's and JAX's own functions keep fewer digits than SciPy's.
+    return 2e-9 if xp.real == "float64" else 2e-4
+
+
+def function(case: SpecialCase, space):
+    return getattr(space.special, case.name)
+
+
+def smooth(case: SpecialCase) -> tuple[int, ...]:
+    return tuple(i for i in range(len(case.bounds)) if i not in case.refused)
+
+
+def central(f, operands, place, step=1e-5):
+    """Return the elementwise derivative by one operand, from five points."""
+
+    def at(k):
+        moved = [x + k * step if i == place else x for i, x in enumerate(operands)]
+        return f(*moved)
+
+    return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * step)
+
+
+def test_every_special_function_has_a_case():
+    defined = {name for where, name in PRIMITIVES if where == "special"}
+    assert defined == {case.name for case in CASES} | {"gammasgn"}
+    assert all(p.kind is Kind.ELEMENTWISE for (where, _), p in PRIMITIVES.items() if where == "special")
+
+
+@each_case
+def test_value_is_scipys_in_the_dtype_and_on_the_device_of_the_operands(xp, case):
+    operands = case.operands()
+    made = [xp.asarray(x) for x in operands]
+    out = tl.stop_gradient(function(case, tl.namespace(xp.namespace))(*made)).value
+    assert out.dtype == made[-1].dtype
+    if xp.device is not None:
+        assert out.device == made[-1].device
+    expected = getattr(scipy_special, case.name)(*operands)
+    np.testing.assert_allclose(xp.to_numpy(out), expected, rtol=tolerance(xp), atol=tolerance(xp))
+
+
+@each_case
+def test_gradient_agrees_with_central_differences_of_scipy(xp, case):
+    operands = case.operands()
+    held = {i: xp.asarray(x) for i, x in enumerate(operands)}
+    for place in smooth(case):
+
+        def loss(x, place=place):
+            space = tl.array_namespace(x)
+            return space.sum(function(case, space)(*(x if i == place else held[i] for i in held)))
+
+        g = xp.to_numpy(tl.grad(loss)(held[place]))
+        expected = central(getattr(scipy_special, case.name), operands, place)
+        np.testing.assert_allclose(g, expected, rtol=5 * tolerance(xp), atol=5 * tolerance(xp))
+
+
+@each_case
+@pytest.mark.parametrize("second", [1, 2], ids=["second order", "third order"])
+def test_higher_derivatives_agree_with_central_differences_of_the_one_below(case, second):
+    operands = case.operands()
+
+    def derivative(f, place):
+        return lambda *xs: tl.grad(
+            lambda x: tl.array_namespace(x).sum(f(*(x if i == place else y for i, y in enumerate(xs))))
+        )(xs[place])
+
+    for place in smooth(case):
+        if case.name == "huber":
+            continue  # its second derivative jumps
+        f = function(case, tl.namespace(np))
+        for _ in range(second):
+            f = derivative(f, place)
+        found = derivative(f, place)(*operands)
+        expected = central(f, operands, place)
+        np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7)
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.refused], ids=str)
+def test_an_operand_without_a_rule_is_refused_when_it_is_watched(case):
+    operands = case.operands()
+    for place in case.refused:
+
+        def loss(x, place=place):
+            space = tl.array_namespace(x)
+            return space.sum(function(case, space)(*(x if i == place else y for i, y in enumerate(operands))))
+
+        with pytest.raises(tl.errors.NoRuleError, match="stop_gradient"):
+            tl.grad(loss)(operands[place])
+
+
+@each_case
+def test_vmap_is_a_loop(case):
+    operands = case.operands(6)
+    place = smooth(case)[-1]
+
+    def one(x):
+        return function(case, tl.array_namespace(x))(*(x if i == place else y for i, y in enumerate(operands)))
+
+    x, space = np.stack([operands[place], operands[place][::-1]]), tl.namespace(np)
+    np.testing.assert_allclose(tl.vmap(one)(x), np.stack([one(space.lift(row)).value for row in x]), rtol=1e-14)
+
+
+def slope(name, *values, place=0, order=1, xp=np):
+    """Return a derivative of a special function of numbers."""
+
+    def f(*xs):
+        return getattr(tl.array_namespace(*xs).special, name)(*xs)
+
+    for _ in range(order):
+        f = tl.grad(f, place)
+    return float(f(*(np.asarray(v) for v in values)))
+
+
+def test_entropies_have_gradient_zero_where_it_would_be_infinite():
+    assert slope("entr", 0.0) == 0.0
+    assert slope("rel_entr", 0.0, 2.0) == 0.0
+    assert slope("kl_div", 0.0, 2.0) == 0.0
+    assert slope("kl_div", 0.0, 2.0, place=1) == 1.0
+    assert slope("xlogy", 0.0, 0.0) == 0.0
+    assert slope("xlogy", 0.0, 0.0, place=1) == 0.0
+    assert slope("xlog1py", 0.0, -1.0) == 0.0
+
+
+def test_the_gradient_of_xlogy_by_x_at_zero_is_the_logarithm():
+    assert slope("xlogy", 0.0, 3.0) == pytest.approx(math.log(3))
+    assert slope("xlogy", 0.0, 3.0, place=1) == 0.0
+
+
+def test_quotients_are_smooth_where_both_parts_vanish():
+    assert slope("sinc", 0.0) == 0.0
+    assert slope("sinc", 0.0, order=2) == pytest.approx(-(math.pi**2) / 3, rel=1e-14)
+    assert slope("exprel", 0.0) == pytest.approx(0.5)
+    assert slope("exprel", 1e-9, order=2) == pytest.approx(1 / 3)
+    assert slope("i1", 0.0, order=3) == pytest.approx(3 / 8)
+    assert slope("j1", 0.0, order=3) == pytest.approx(-3 / 8)
+    assert slope("spence", 1.0) == -1.0
+    assert slope("spence", 1.0, order=2) == pytest.approx(0.5)
+    assert slope("boxcox", 2.0, 0.0, place=1) == pytest.approx(math.log(2) ** 2 / 2)
+    assert slope("inv_boxcox", 2.0, 0.0, place=1) == pytest.approx(-2 * math.exp(2))
+    assert slope("rgamma", -2.0) == pytest.approx(2.0)
+    assert slope("stdtr", 3.0, 0.0, place=1) == pytest.approx(2 / (math.sqrt(3) * math.pi))
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "expected"),
+    [
+        ("log_ndtr", -40.0, 40.02493768),
+        ("log_ndtr", 40.0, 0.0),
+        ("log_expit", -800.0, 1.0),
+        ("expit", 800.0, 0.0),
+        # The first terms of the asymptotic series, -(1 - 3 / (2 x^2)) / (sqrt(pi) x^2).
+        ("erfcx", 1e6, -5.641895835469106e-13),
+        ("k0e", 700.0, -3.38182e-05),
+        ("i0e", 1e4, -1.9949e-07),
+        ("gammaln", 1e300, 690.7755278982137),
+    ],
+)
+def test_derivatives_far_out_are_neither_lost_nor_infinite(name, x, expected):
+    assert slope(name, x) == pytest.approx(expected, rel=2e-4, abs=1e-300)
+
+
+def test_gammasgn_is_constant():
+    assert tl.grad(lambda x: tl.array_namespace(x).special.gammasgn(x) * x)(np.asarray(-0.5)) == -1.0
+
+
+def test_composites_agree_with_scipy(xp):
+    host = np.asarray([[0.3, -2.0, 500.0], [1.0, 2.0, 3.0]])
+    x, space = xp.asarray(host), tl.namespace(xp.namespace)
+    for name in ("softmax", "log_softmax", "logsumexp"):
+        for axis in (None, 0, -1):
+            out = getattr(space.special, name)(x, axis=axis)
+            expected = getattr(scipy_special, name)(host, axis=axis)
+            np.testing.assert_allclose(xp.to_numpy(out.value), expected, rtol=1e-5, atol=1e-30)
+    out = space.special.multigammaln(xp.asarray(host[1] + 2), 3)
+    np.testing.assert_allclose(xp.to_numpy(out.value), scipy_special.multigammaln(host[1] + 2, 3), rtol=1e-5)
+
+
+def test_logsumexp_has_softmax_for_its_gradient(xp):
+    host = np.asarray([[0.3, -2.0, 500.0], [1.0, 2.0, -np.inf]])
+    g = tl.grad(lambda x: tl.array_namespace(x).sum(tl.array_namespace(x).special.logsumexp(x, axis=1)))(
+        xp.asarray(host)
+    )
+    np.testing.assert_allclose(xp.to_numpy(g), scipy_special.softmax(host, axis=1), rtol=1e-5, atol=1e-30)

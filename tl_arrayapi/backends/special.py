@@ -1,0 +1,73 @@
+"""SciPy's special functions, for the libraries that have none of their own: on NumPy's arrays, and by way of the host
+on any library's.
+
+SciPy is optional. It is imported when the first of its functions is called.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy
+
+__all__ = ["on_the_host", "scipy_function"]
+
+
+@cache
+def _is_installed() -> bool:
+    return importlib.util.find_spec("scipy") is not None
+
+
+@cache
+def _found(name: str) -> Callable[..., Any]:
+    import scipy.special
+
+    return _polygamma if name == "polygamma" else getattr(scipy.special, name)
+
+
+def _polygamma(n: Any, x: Any) -> Any:
+    import scipy.special
+
+    # SciPy computes in float64, and leaves the result in it.
+    x = numpy.asarray(x)
+    out = scipy.special.polygamma(n, x)
+    return out.astype(x.dtype) if x.dtype.kind == "f" else out
+
+
+def scipy_function(name: str) -> Callable[..., Any] | None:
+    """Return SciPy's special function ``name``, for NumPy's arrays; None where SciPy is not installed.
+
+    >>> scipy_function("expit")(numpy.asarray([0.0, numpy.inf]))
+    array([0.5, 1. ])
+    """
+    if not _is_installed():
+        return None
+
+    def function(*operands: Any) -> Any:
+        return _found(name)(*operands)
+
+    function.__name__ = name
+    return function
+
+
+def on_the_host(backend: Any, name: str) -> Callable[..., Any] | None:
+    """Return SciPy's special function ``name`` for the arrays of ``backend``, or None where SciPy is not installed.
+
+    The values go to the host and come back to their device, in their dtype; the result of integers alone has the
+    library's default floating one.
+    """
+    function = scipy_function(name)
+    if function is None:
+        return None
+
+    def call(*operands: Any) -> Any:
+        arrays = [x for x in operands if hasattr(x, "shape")]
+        hosts = [backend.to_host(x) if hasattr(x, "shape") else x for x in operands]
+        dtypes = [x.dtype for x in hosts if getattr(x, "dtype", None) is not None and x.dtype.kind in "fc"]
+        dtype = numpy.result_type(*dtypes).name if dtypes else backend.dtype_name(backend.namespace.asarray(0.0).dtype)
+        out = numpy.asarray(function(*hosts))
+        return backend.from_host(out, dtype, device=backend.device_of(arrays[0]))
+
+    call.__name__ = name
+    return call
