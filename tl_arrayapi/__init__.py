@@ -4,6 +4,7 @@ from tl_arrayapi import backends, distributed, errors, init, optim, random, sche
 from tl_arrayapi.autograd import Array, array_namespace, grad, namespace, stop_gradient, value_and_grad, vjp
 from tl_arrayapi.autograd.cotangents import guard_where
 from tl_arrayapi.autograd.custom import checkpoint, custom_vjp
+from tl_arrayapi.autograd.debug import debug_nans
 from tl_arrayapi.autograd.derivatives import check_grads, hessian, hvp, jacobian, jvp
 from tl_arrayapi.autograd.explain import explain
 from tl_arrayapi.autograd.vectorize import vmap
@@ -27,6 +28,7 @@ __all__ = [
     "check_grads",
     "checkpoint",
     "custom_vjp",
+    "debug_nans",
     "distributed",
     "errors",
     "explain",

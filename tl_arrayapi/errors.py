@@ -12,6 +12,7 @@
     ├── NoRuleError        (NotImplementedError)  a function has no derivative rule here
     ├── WatchedError       (TypeError)            something would take a watched array out of its trace in silence
     ├── GradientError      (AssertionError)       a derivative is not what central differences say
+    ├── NonFiniteError     (FloatingPointError)   an operation made a NaN or an infinity, and debug_nans is on
     ├── TraceError         (RuntimeError)         a traced array is used where its trace is over, or a tape was consumed
     ├── PlanError          (ValueError)           an initialiser or a plan cannot be right
     ├── CheckpointError    (ValueError)           a checkpoint cannot be read or does not fit
@@ -34,6 +35,7 @@ __all__ = [
     "MissingLibraryError",
     "NamespaceError",
     "NoRuleError",
+    "NonFiniteError",
     "PlanError",
     "ShapeError",
     "StructureError",
@@ -81,6 +83,10 @@ class WatchedError(TLError, TypeError):
 
 class GradientError(TLError, AssertionError):
     """A derivative is not what central differences say."""
+
+
+class NonFiniteError(TLError, FloatingPointError):
+    """An operation made a NaN or an infinity while `debug_nans` was on."""
 
 
 class TraceError(TLError, RuntimeError):

@@ -10,6 +10,7 @@ import operator
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
+from tl_arrayapi.autograd.debug import described_call
 from tl_arrayapi.autograd.primitive import Primitive
 from tl_arrayapi.autograd.source import user_line
 from tl_arrayapi.errors import ShapeError, WatchedError
@@ -285,8 +286,5 @@ def bind(primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any]
 
 def fail(primitive: Primitive, operands: tuple[Any, ...], error: Exception) -> None:
     """Add to a library's own error what was computed, and the user's line."""
-    shapes = ", ".join(
-        f"{str(x.dtype).rpartition('.')[2]}{list(x.shape)}" if hasattr(x, "shape") else repr(x) for x in operands
-    )
     line = user_line()
-    error.add_note(f"in {primitive.name}({shapes})" + (f", at {line}" if line else ""))
+    error.add_note(f"in {described_call(primitive, operands)}" + (f", at {line}" if line else ""))

@@ -4,9 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tl_arrayapi.autograd.array import Array
-from tl_arrayapi.autograd.primitive import Primitive
-from tl_arrayapi.autograd.source import user_line
 from tl_arrayapi.autograd.tape import Tape
 from tl_arrayapi.autograd.transforms import Run
 
@@ -59,25 +56,10 @@ class Explanation:
     __repr__ = __str__
 
 
-class _NotingTape(Tape):
-    """A tape that notes the user's line of every operation; it takes the long way, so that each passes through here."""
-
-    __slots__ = ("lines",)
-
-    def __init__(self, namespace: Any) -> None:
-        super().__init__(namespace)
-        self.functions = None
-        self.lines: dict[int, str] = {}
-
-    def process(self, primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any]) -> Any:
-        before = len(self.nodes)
-        out = super().process(primitive, operands, static)
-        self.lines.update(dict.fromkeys(range(before, len(self.nodes)), user_line()))
-        return out
-
-    def record(self, primitive: Primitive, operands: list[Any], out: Any) -> Array:
-        self.lines[len(self.nodes)] = user_line()
-        return super().record(primitive, operands, out)
+def _noting_tape(namespace: Any) -> Tape:
+    tape = Tape(namespace)
+    tape.note_lines()
+    return tape
 
 
 def explain(f: Callable[..., Any], *args: Any) -> Explanation:
@@ -91,10 +73,10 @@ def explain(f: Callable[..., Any], *args: Any) -> Explanation:
     >>> [row.operation for row in table.rows]
     ['input', 'input', 'multiply', 'sum']
     """
-    trace = Run(_NotingTape)
+    trace = Run(_noting_tape)
     trace.call(f, args, {}, tuple(range(len(args))), strict=False)
     tape = trace.tape
-    assert isinstance(tape, _NotingTape)
+    assert tape.lines is not None
     rows = [_row(trace, i, "input", (), {}, x, "") for i, x in enumerate(trace.watched)]
     for i, node in enumerate(tape.nodes[len(rows) :], len(rows)):
         primitive, parents, _, static, out = node

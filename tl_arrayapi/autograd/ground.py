@@ -10,6 +10,7 @@ from typing import Any
 import array_api_compat
 
 from tl_arrayapi.autograd.array import Array, Level, device_of, fail
+from tl_arrayapi.autograd.debug import is_debugging, look
 from tl_arrayapi.autograd.embed import embed, put, writers
 from tl_arrayapi.autograd.primitive import PRIMITIVES, Primitive
 from tl_arrayapi.backends.base import Backend
@@ -124,6 +125,7 @@ class Ground(Level):
     """The level of constants over one library."""
 
     __slots__ = (
+        "_functions",
         "_index_dtype",
         "_inexact",
         "_kinds",
@@ -142,7 +144,7 @@ class Ground(Level):
         self.ground = self
         self.backend = backend
         self.library = Library(backend)
-        self.functions = {p: self.library.function(p) for p in PRIMITIVES.values()}
+        self._functions = {p: self.library.function(p) for p in PRIMITIVES.values()}
         self.nodes = []
         self._scalars: dict[Any, Any] = {}
         self._types: set[type] = set()
@@ -154,6 +156,11 @@ class Ground(Level):
         # The builtin, where the backend has no other idea: it is asked for every argument and result.
         self.memory: Callable[[Any], Any] = id if type(backend).memory is Backend.memory else backend.memory
 
+    @property
+    def functions(self) -> dict[Primitive, Callable[..., Any]] | None:  # type: ignore[override]
+        """The library's functions; None while every result is to be looked at, which `process` does."""
+        return None if is_debugging() else self._functions
+
     def process(self, primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any]) -> Any:
         """Run ``primitive`` on the library's own arrays."""
         values = tuple(x.value if type(x) is Array else x for x in operands)
@@ -162,12 +169,13 @@ class Ground(Level):
         except Exception as error:
             fail(primitive, values, error)
             raise
+        if is_debugging():
+            look(primitive, values, out, self)
         return self.lift(out, primitive.result)
 
     def library_function(self, primitive: Primitive) -> Callable[..., Any]:
         """Return the library's function for ``primitive``."""
-        assert self.functions is not None
-        return self.functions[primitive]
+        return self._functions[primitive]
 
     def lift(self, out: Any, result: type | None = None) -> Any:
         """Wrap what the library returned: an array, or a tuple of them, which becomes a ``result`` if that is given."""

@@ -6,12 +6,13 @@ back to it.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from tl_arrayapi.autograd.array import Array, Level, bind, held, stripped
 from tl_arrayapi.autograd.cotangents import PART, conform, is_guarded, masked_cotangents
 from tl_arrayapi.autograd.cotangents import cotangents as cotangents_of
+from tl_arrayapi.autograd.debug import is_debugging, replay
 from tl_arrayapi.autograd.primitive import Primitive
 from tl_arrayapi.autograd.rules.elementwise import WHERE
 from tl_arrayapi.autograd.rules.indexing import GETITEM
@@ -31,7 +32,7 @@ def next_number() -> int:
 class Tape(Level):
     """Record what is done to watched values, and replay it backwards with `pull`."""
 
-    __slots__ = ("_nested", "_open", "leaves")
+    __slots__ = ("_nested", "_open", "leaves", "lines")
 
     watches = True
 
@@ -42,8 +43,16 @@ class Tape(Level):
         self.functions = self.ground.functions
         self.nodes = []
         self.leaves = 0
+        self.lines: dict[int, str] | None = None  # the user's, by the places of nodes, where they are noted
         self._nested = False
         self._open = True
+        if is_debugging():
+            self.note_lines()
+
+    def note_lines(self) -> None:
+        """Note the user's line of every operation, which then takes the long way."""
+        self.lines = {}
+        self.functions = None
 
     # ---- recording
     def watch(self, values: list[Any]) -> list[Array]:
@@ -108,6 +117,8 @@ class Tape(Level):
             self._nest()
         if not is_watched or primitive.zero_gradient:
             return Array(value, self)
+        if self.lines is not None:
+            self.lines[len(self.nodes)] = user_line()
         self.nodes.append((primitive, parents, values, static, value))
         return Array(value, self, len(self.nodes) - 1)
 
@@ -125,6 +136,8 @@ class Tape(Level):
         results = tuple(stripped(x) for x in out)
         place = len(self.nodes)
         if is_watched:
+            if self.lines is not None:
+                self.lines[place] = user_line()
             self.nodes.append((primitive, parents, tuple(held(stripped(x)) for x in values), static, results))
         parts = [
             self._record(PART, (place,), (results,), {"place": i}, x, is_watched and self.ground.is_inexact(x.dtype))
@@ -170,7 +183,10 @@ class Tape(Level):
             )
         cotangents: list[Any] = [None] * (index + 1)
         cotangents[index] = g
-        if type(g) is Array or self._nested:
+        if is_debugging():
+            with replay() as note:
+                self._replay_masked(cotangents, release, self.namespace, self.ground, note)
+        elif type(g) is Array or self._nested:
             self._replay_masked(cotangents, release, self.namespace, self.ground)
         else:
             self._replay(cotangents, release)
@@ -236,11 +252,19 @@ class Tape(Level):
                     before = cotangents[parent]
                     cotangents[parent] = d if before is None else before + d
 
-    def _replay_masked(self, cotangents: list[Any], release: bool, xp: Any, ground: Level | None) -> None:
+    def _replay_masked(
+        self,
+        cotangents: list[Any],
+        release: bool,
+        xp: Any,
+        ground: Level | None,
+        note: Callable[[Primitive, tuple[Any, ...], str], None] | None = None,
+    ) -> None:
         """Replay with the masks that a `where` puts on the cotangents of its two branches: where a branch was not
         taken its cotangent stays 0, whatever the rules behind it make of 0 times infinity.
 
-        With ``ground`` all is lifted to Arrays first: the replay is itself differentiated or traced.
+        With ``ground`` all is lifted to Arrays first: the replay is itself differentiated or traced. ``note`` is told
+        what is being differentiated.
         """
         nodes = self.nodes
         guarded = is_guarded()
@@ -256,6 +280,8 @@ class Tape(Level):
             if ground is not None:
                 g, out = _lifted(g, ground), _lifted(out, ground)
                 operands = tuple(_lifted(x, ground) for x in operands)
+            if note is not None:
+                note(primitive, operands, (self.lines or {}).get(i, ""))
             mask = masks.pop(i, None)
             if mask is None and not (guarded and primitive is WHERE):
                 pairs = cotangents_of(primitive, xp, g, out, parents, operands, static)
