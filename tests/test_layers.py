@@ -41,7 +41,7 @@ HEIGHT = {part: height for height, layer in enumerate(LAYERS) for part in layer}
 # What a function may import from above, when it is called.
 UPWARD = {("init", "backends"), ("module", "distributed")}
 
-LIBRARIES = {"array_api_strict", "cupy", "cupyx", "dask", "jax", "ndonnx", "numpy", "sparse", "torch"}
+LIBRARIES = {"array_api_strict", "cupy", "cupyx", "dask", "jax", "ndonnx", "numpy", "scipy", "sparse", "torch"}
 MAY_NAME_LIBRARIES = {"backends", "distributed"}
 
 MODULES = modules()
@@ -98,7 +98,7 @@ def test_array_libraries_are_named_only_where_they_may_be(module: Module):
 def test_only_the_registry_loads_a_concrete_backend(module: Module):
     shared = {
         f"{PACKAGE}.backends",
-        *(f"{PACKAGE}.backends.{name}" for name in ("base", "host", "plugins", "portable", "registry")),
+        *(f"{PACKAGE}.backends.{name}" for name in ("base", "host", "plugins", "portable", "registry", "special")),
     }
     own = ".".join(module.name.split(".")[:3])
     concrete = [
