@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tl_arrayapi as tl
+from tests.libraries import load
 
 X = np.random.default_rng(0).uniform(-1, 1, (3, 4, 2))
 
@@ -275,3 +276,53 @@ def test_setitem_agrees_with_numpy_for_any_key(data):
     y[key] = value
     np.testing.assert_array_equal(y.value, expected)
     np.testing.assert_array_equal(tl.namespace(np).asarray(x)[key].value, x[key])
+
+
+# ---- writes that are not an Array's
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("use", ["operator", "reflected", "function"])
+def test_a_write_to_a_captured_array_that_a_gradient_needs_is_refused(library, use):
+    lib = load(library)
+    scale = lib.asarray([2.0, 3.0])
+
+    def loss(x):
+        space = tl.array_namespace(x)
+        y = {
+            "operator": lambda: x * scale,
+            "reflected": lambda: scale * x,
+            "function": lambda: space.multiply(scale, x),
+        }
+        out = y[use]()
+        scale[0] = 100.0
+        return space.sum(out)
+
+    x = lib.asarray([1.0, 1.0])
+    with pytest.raises((ValueError, tl.errors.TraceError)) as found:
+        tl.grad(loss)(x)
+    assert "write to a copy" in str(found.value) + "".join(getattr(found.value, "__notes__", ()))
+    scale[0] = 7.0  # it can be written to again
+    g = tl.grad(lambda x: tl.array_namespace(x).sum(x * scale))(x)
+    np.testing.assert_array_equal(lib.to_numpy(g), [7.0, 3.0])
+
+
+def test_a_captured_array_can_be_written_to_once_the_function_has_returned_or_raised():
+    scale = np.asarray([2.0, 3.0])
+
+    def failing(x):
+        tl.array_namespace(x).sum(x * scale)
+        raise KeyboardInterrupt
+
+    for f, error in ((lambda x: x * scale, tl.errors.ShapeError), (failing, KeyboardInterrupt)):
+        with pytest.raises(error):
+            tl.grad(f)(np.ones(2))
+        assert scale.flags.writeable
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_a_pullback_keeps_what_its_function_captured_as_it_was(library):
+    lib = load(library)
+    scale = lib.asarray([2.0, 3.0])
+    _, pullback = tl.vjp(lambda x: x * scale, lib.asarray([1.0, 1.0]))
+    scale[0] = 100.0
+    (g,) = pullback(lib.asarray([1.0, 1.0]))
+    np.testing.assert_array_equal(lib.to_numpy(g), [2.0, 3.0])

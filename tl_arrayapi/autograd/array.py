@@ -56,6 +56,12 @@ class Level:
         """Run ``primitive`` on operands of which at least one is of this level, and none of a higher one."""
         raise NotImplementedError
 
+    def hold(self, array: Any) -> Any:
+        """Return what to record of a plain ``array`` of the library that an operation meets: its holder may write to
+        it.
+        """
+        return array
+
     def stop(self, array: "Array") -> "Array":
         """Return ``array`` cut off from all derivatives, those of the levels below among them."""
         return array
@@ -281,7 +287,12 @@ def bind(primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any]
         if type(x) is Array and (top is None or x.level.number > top.number):
             top = x.level
     assert top is not None  # the callers have an Array, or a namespace with its ground
-    return top.process(primitive, top.ground.lift_operands(primitive, operands), static)
+    lifted = top.ground.lift_operands(primitive, operands)
+    if top.watches:
+        lifted = tuple(
+            [y if type(x) is Array or y is not x else top.hold(x) for x, y in zip(operands, lifted, strict=True)]
+        )
+    return top.process(primitive, lifted, static)
 
 
 def fail(primitive: Primitive, operands: tuple[Any, ...], error: Exception) -> None:

@@ -59,7 +59,7 @@ def _binary(primitive: Primitive, default: Level | None) -> Callable[..., Any]:
         elif type(x2) is float or type(x2) is int:
             value2, index2 = level.ground.scalar(x2, value1.dtype, value1), None
         elif type(x2) in level.ground.plain:
-            value2, index2 = x2, None
+            value2, index2 = level.hold(x2), None
         else:
             return bind(primitive, (x1, x2), NO_STATIC, default)
         functions = level.functions
@@ -139,7 +139,7 @@ def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
         if type(other) is float or type(other) is int:
             other = Array(ground.scalar(other, self.value.dtype, self.value), ground)
         elif type(other) in ground.plain:
-            other = Array(other, ground)
+            other = Array(self.level.hold(other), ground)
         return function(other, self)
 
     return operator

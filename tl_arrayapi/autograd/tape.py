@@ -32,7 +32,7 @@ def next_number() -> int:
 class Tape(Level):
     """Record what is done to watched values, and replay it backwards with `pull`."""
 
-    __slots__ = ("_nested", "_open", "leaves", "lines")
+    __slots__ = ("_held", "_nested", "_open", "by_value", "leaves", "lines")
 
     watches = True
 
@@ -44,6 +44,9 @@ class Tape(Level):
         self.nodes = []
         self.leaves = 0
         self.lines: dict[int, str] | None = None  # the user's, by the places of nodes, where they are noted
+        self.by_value = False  # whether what the function captures is copied, to be replayed later
+        # What it captured, by identity: that array, kept alive; what is recorded of it; and how to let go of it.
+        self._held: dict[int, tuple[Any, Any, Callable[[], bool] | None]] = {}
         self._nested = False
         self._open = True
         if is_debugging():
@@ -152,10 +155,31 @@ class Tape(Level):
         is_watched = any(parent is not None for parent in parents)
         return self._record(primitive, parents, values, {}, out, is_watched)
 
-    def close(self) -> None:
-        """Refuse further operations: the function that was watched has returned."""
+    def hold(self, array: Any) -> Any:
+        """Return ``array``, which the library then does not let be written to, or tells of it, until `close`; a copy
+        where it is to be replayed later than that.
+        """
+        known = self._held.get(id(array))
+        if known is None:
+            backend = self.ground.backend
+            if self.by_value:
+                known = array, backend.namespace.asarray(array, copy=True), None
+            else:
+                known = array, array, backend.hold(array)
+            self._held[id(array)] = known
+        return known[1]
+
+    def close(self) -> bool:
+        """Refuse further operations: the function that was watched has returned. Return whether what it captured is as
+        it was then.
+        """
         self._open = False
         self.functions = None
+        if not self._held:
+            return True
+        unchanged = [release() for _, _, release in self._held.values() if release is not None]
+        self._held = {}
+        return all(unchanged)
 
     def stop(self, array: Array) -> Array:
         """Return the value below, stopped in turn."""

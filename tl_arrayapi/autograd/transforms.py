@@ -14,7 +14,7 @@ from tl_arrayapi.autograd.array import Array, bottom, held, stripped
 from tl_arrayapi.autograd.containers import map_tree
 from tl_arrayapi.autograd.namespace import Namespace, array_namespace, namespace_of_type
 from tl_arrayapi.autograd.tape import Tape
-from tl_arrayapi.errors import DTypeError, NamespaceError, ShapeError, StructureError
+from tl_arrayapi.errors import DTypeError, NamespaceError, ShapeError, StructureError, TraceError
 
 __all__ = [
     "Run",
@@ -30,16 +30,21 @@ __all__ = [
 ]
 
 _NUMBERS = (bool, int, float, complex)
+_WRITTEN = (
+    "an array that the function captured was used, and then written to in place, while a gradient still needs its "
+    "values: write to a copy, or compute the new values in another array"
+)
 _CONTAINERS = (tuple, list, dict)
 
 
 class Run:
     """One run of a function on a tape: what was watched, where, and what came out."""
 
-    __slots__ = ("held", "inside", "make", "taken", "tape", "watched", "xp")
+    __slots__ = ("by_value", "held", "inside", "make", "taken", "tape", "watched", "xp")
 
-    def __init__(self, make: Callable[[Any], Tape] = Tape) -> None:
+    def __init__(self, make: Callable[[Any], Tape] = Tape, by_value: bool = False) -> None:
         self.make = make
+        self.by_value = by_value
         self.tape: Tape
         self.xp: Namespace
         self.watched: list[Any] = []  # values, in the order of the leaves
@@ -66,6 +71,7 @@ class Run:
             xp, self.inside = find_namespace(args, keywords)
         self.xp = xp
         tape = self.tape = self.make(xp)
+        tape.by_value = self.by_value
         for i in argnums:
             x = args[i]
             if isinstance(x, _CONTAINERS):
@@ -81,9 +87,14 @@ class Run:
                 lifted[i] = map_tree(self._lift, x, f"args[{i}]") if isinstance(x, _CONTAINERS) else self._lift(x, i)
         named = {name: map_tree(self._lift, x, name) for name, x in keywords.items()}
         try:
-            return f(*lifted, **named)
-        finally:
-            tape.close()
+            out = f(*lifted, **named)
+        except BaseException as error:
+            if not tape.close() or "read-only" in str(error):
+                error.add_note(_WRITTEN)
+            raise
+        if not tape.close():
+            raise TraceError(_WRITTEN)
+        return out
 
     def _note(self, x: Any, path: str | int, strict: bool) -> None:
         """Put ``x`` among what is watched, where it can have a gradient."""
@@ -332,9 +343,10 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], tuple[A
     >>> pullback(numpy.asarray([1.0, 10.0]))
     (array([ 2., 40.]),)
     """
-    # The pullback needs the arguments as they are now, and its own results: neither may be the caller's to write to.
+    # The pullback needs the arguments as they are now, its own results, and what the function captured: none of these
+    # may be the caller's to write to.
     own = map_tree(_own_copy, args, "args")
-    out, pullback = pullback_of(f, *own)
+    out, pullback = _pullback(Run(by_value=True), f, own)
     return map_tree(_own_copy, out, ""), pullback
 
 
@@ -350,7 +362,10 @@ def pullback_of(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any],
     >>> pullback_of(lambda x: x * x, numpy.asarray(3.0))[1](numpy.asarray(1.0))
     (array(6.),)
     """
-    trace = Run()
+    return _pullback(Run(), f, args)
+
+
+def _pullback(trace: Run, f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     out = trace.call(f, args, {}, tuple(range(len(args))), strict=False)
 
     def pullback(g: Any) -> tuple[Any, ...]:

@@ -140,6 +140,12 @@ class Backend:
         """Return a key that two arrays share if a write to one would show in the other."""
         return id(array)
 
+    def hold(self, array: Any) -> Callable[[], bool] | None:
+        """Refuse writes to ``array``, or notice them, until the function returned is called, which says whether the
+        values are still the same. None where the library can do neither, or nobody can write to its arrays.
+        """
+        return None
+
     def fill(self, scheme: Any, shape: tuple[int, ...], dtype: str, device: Any, chunks: Any = None) -> Any:
         """Return an array of ``shape`` filled by an initialiser, where it will live; ``chunks`` are for lazy ones."""
         from tl_arrayapi.init.fills import BLOCK, fill

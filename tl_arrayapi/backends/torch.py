@@ -89,6 +89,13 @@ class TorchBackend(Backend):
         """Return the address of the storage, which views share."""
         return array.untyped_storage().data_ptr() or id(array)
 
+    def hold(self, array: Any) -> Callable[[], bool] | None:
+        """Compare the number of writes that PyTorch has counted."""
+        if array.is_inference():
+            return None
+        version = array._version
+        return lambda: array._version == version
+
     @contextmanager
     def precision(self, name: str) -> Iterator[None]:
         """Hold PyTorch's own setting, which is one for the whole process."""

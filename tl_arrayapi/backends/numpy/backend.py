@@ -68,6 +68,18 @@ class NumPyBackend(HostBackend):
         """Return the identity of the array that owns the memory: NumPy's views refer to it directly."""
         return id(array if array.base is None else array.base)
 
+    def hold(self, array: Any) -> Callable[[], bool] | None:
+        """Make ``array`` read-only meanwhile."""
+        if not array.flags.writeable:
+            return None
+        array.flags.writeable = False
+
+        def release() -> bool:
+            array.flags.writeable = True
+            return True
+
+        return release
+
     def to_host(self, array: Any) -> numpy.ndarray[Any, Any]:
         """Return ``array`` itself."""
         return numpy.asarray(array)
