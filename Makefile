@@ -36,6 +36,7 @@ docs: .venv-docs/installed
 
 bench: .venv-bench/installed
 	.venv-bench/bin/python -m benchmarks.eager
+	.venv-bench/bin/python -m benchmarks.transforms
 
 clean:
 	rm -rf .venv-demo .venv-test .venv-dev .venv-docs .venv-bench build dist

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.timing import ratio
 
-__all__ = ["Goal", "judge"]
+__all__ = ["Goal", "judge", "judge_transforms"]
 
 
 @dataclass(frozen=True)
@@ -66,3 +66,33 @@ def _dask(results: Mapping[str, Any]) -> Goal:
     found = results.get("dask", {}).get("seconds")
     # A graph that grew would make it many times slower; half as much again is noise.
     return Goal("Dask: the 50th step over the 5th", found["50"] / found["5"] if found else None, 1.5)
+
+
+# ---- the transforms
+def judge_transforms(results: Mapping[str, Any]) -> list[Goal]:
+    """Return every goal of the transforms with what ``results`` say of it."""
+
+    def compare(seconds: Mapping[str, Any], above: str, below: str) -> float | None:
+        return ratio(seconds[above], seconds[below]) if above in seconds and below in seconds else None
+
+    mapped = {of: results.get("map", {}).get(of, {}).get("seconds", {}) for of in ("loss", "gradient")}
+    hessian, depth = (results.get(name, {}) for name in ("hessian", "depth"))
+    return [
+        *(
+            Goal(f"vmap of the {of}: faster than a loop", compare(seconds, "loop", "vmap"), 50.0, at_least=True)
+            for of, seconds in mapped.items()
+        ),
+        Goal(
+            "Hessian: faster than HIPS autograd",
+            compare(hessian.get("seconds", {}), "hips", "ours"),
+            5.0,
+            at_least=True,
+        ),
+        Goal(
+            "checkpoint: exponent of the peak memory's growth with depth",
+            depth.get("exponents", {}).get("checkpoint"),
+            0.6,
+            unit="",
+        ),
+        Goal("checkpoint: time over that without", compare(depth.get("seconds", {}), "checkpoint", "plain"), 1.5),
+    ]

@@ -11,7 +11,7 @@ from benchmarks.goals import Goal
 from benchmarks.peers import EAGER, TITLES
 from benchmarks.timing import ratio, spread
 
-__all__ = ["render", "split", "write"]
+__all__ = ["goal_table", "number", "render", "setting", "split", "table", "timing", "write"]
 
 TIMES = "**One training step.** Median, and half the distance of the quartiles in percent of it."
 RATIOS = "**The same as ratios:** the peer's time over tl_arrayapi's; above 1, tl_arrayapi is faster."
@@ -19,7 +19,7 @@ RATIOS = "**The same as ratios:** the peer's time over tl_arrayapi's; above 1, t
 
 def render(results: Mapping[str, Any], goals: Sequence[Goal], command: str) -> str:
     """Return the tables of a run; ``goals`` is empty where they do not apply."""
-    parts = [_setting(results["versions"], command)]
+    parts = [setting(results["versions"], command)]
     if results["workloads"]:
         parts += [TIMES, _workloads(results["workloads"], _time), RATIOS, _workloads(results["workloads"], _ratio)]
     if "seconds" in results.get("operations", {}):
@@ -29,7 +29,7 @@ def render(results: Mapping[str, Any], goals: Sequence[Goal], command: str) -> s
     if "seconds" in results.get("dask", {}):
         parts += [_dask(results["dask"])]
     if goals:
-        parts += ["**Goals.**", _goals(goals)]
+        parts += ["**Goals.**", goal_table(goals)]
     notes = _notes(results)
     return "\n\n".join([*parts, *(["Not measured:\n\n" + notes] if notes else [])]) + "\n"
 
@@ -49,12 +49,12 @@ def split(path: Path, name: str) -> tuple[str, str]:
     return page[: page.index(start) + len(start)], page[page.index(end) :]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _setting(versions: Mapping[str, str], command: str) -> str:
+def setting(versions: Mapping[str, str], command: str) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in versions.items())
     today = datetime.now(UTC).date().isoformat()
     return f"`{command}`, {today}, {_cpu()}, {cpu_count()} cores, Python {python_version()}, {libraries}."
@@ -68,7 +68,7 @@ def _cpu() -> str:
     return processor() or machine()
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Write three significant digits, without an exponent."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
@@ -80,46 +80,51 @@ def _workloads(workloads: Mapping[str, Any], cell: Callable[[Mapping[str, Any], 
         for name, found in workloads.items()
         if "seconds" in found
     ]
-    return _table(["", *(TITLES[peer] for peer in EAGER)], rows)
+    return table(["", *(TITLES[peer] for peer in EAGER)], rows)
 
 
 def _time(seconds: Mapping[str, Sequence[float]], peer: str) -> str:
-    found = spread(seconds[peer])
-    value = f"{_number(found.median * 1e6)} us" if found.median < 1e-2 else f"{_number(found.median * 1e3)} ms"
+    return timing(seconds[peer])
+
+
+def timing(seconds: Sequence[float]) -> str:
+    """Write the median, and half the distance of the quartiles in percent of it."""
+    found = spread(seconds)
+    value = f"{number(found.median * 1e6)} us" if found.median < 1e-2 else f"{number(found.median * 1e3)} ms"
     return f"{value} ±{50 * (found.high - found.low) / found.median:.0f}%"
 
 
 def _ratio(seconds: Mapping[str, Sequence[float]], peer: str) -> str:
-    return _number(ratio(seconds[peer], seconds["ours"])) if "ours" in seconds else "–"
+    return number(ratio(seconds[peer], seconds["ours"])) if "ours" in seconds else "–"
 
 
 def _operations(found: Mapping[str, Any]) -> str:
     def cell(seconds: Sequence[float]) -> str:
         s = spread([1e6 * t for t in seconds])
-        return f"{_number(s.median)} ({_number(s.low)}–{_number(s.high)})"
+        return f"{number(s.median)} ({number(s.low)}–{number(s.high)})"
 
     rows = [[TITLES[peer], cell(times["forward"]), cell(times["backward"])] for peer, times in found["seconds"].items()]
-    return _table(["", "forward", "backward"], rows)
+    return table(["", "forward", "backward"], rows)
 
 
 def _memory(found: Mapping[str, Any]) -> str:
     measured = {peer: peak["megabytes"] for peer, peak in found.items() if "megabytes" in peak}
-    return _table([TITLES[peer] for peer in measured], [[f"{peak:.0f}" for peak in measured.values()]])
+    return table([TITLES[peer] for peer in measured], [[f"{peak:.0f}" for peak in measured.values()]])
 
 
 def _dask(found: Mapping[str, Any]) -> str:
-    times = {at: f"{_number(1e3 * seconds)} ms" for at, seconds in found["seconds"].items()}
+    times = {at: f"{number(1e3 * seconds)} ms" for at, seconds in found["seconds"].items()}
     said = " and ".join(f"the {at}th step {times[at]} (tasks behind a parameter: {found['tasks'][at]})" for at in times)
     return f"**W2 on Dask**, one chunk an array, in-process: {said}."
 
 
-def _goals(goals: Sequence[Goal]) -> str:
+def goal_table(goals: Sequence[Goal]) -> str:
     def row(goal: Goal) -> list[str]:
         measured = "not measured" if goal.measured is None else f"{goal.measured:.2f}{goal.unit}"
         limit = f"{'≥' if goal.at_least else '≤'} {goal.limit}{goal.unit}"
         return [goal.what, measured, limit, "met" if goal.met else "**missed**"]
 
-    return _table(["", "measured", "goal", ""], [row(goal) for goal in goals])
+    return table(["", "measured", "goal", ""], [row(goal) for goal in goals])
 
 
 def _notes(results: Mapping[str, Any]) -> str:

@@ -56,6 +56,34 @@ def dask_growth() -> dict[str, Any]:
     return growth.measure()
 
 
+def time_maps(rounds: str) -> dict[str, Any]:
+    """Time vmap against a loop."""
+    from benchmarks import maps
+
+    return maps.measure(int(rounds))
+
+
+def time_hessian(rounds: str) -> dict[str, Any]:
+    """Time everyone's Hessian."""
+    from benchmarks import curvature
+
+    return curvature.measure(int(rounds))
+
+
+def time_derivatives(rounds: str) -> dict[str, Any]:
+    """Time each derivative beside a gradient."""
+    from benchmarks import curvature
+
+    return {"seconds": curvature.measure_costs(int(rounds))}
+
+
+def memory_by_depth(rounds: str) -> dict[str, Any]:
+    """Measure how memory grows with depth, with checkpoint and without."""
+    from benchmarks import depth
+
+    return depth.measure(int(rounds))
+
+
 def versions() -> dict[str, str]:
     """Return the versions of everything that is timed, NumPy's BLAS among them."""
     from importlib.metadata import PackageNotFoundError, version
@@ -76,6 +104,10 @@ MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
     "operations": time_operations,
     "memory": peak_memory,
     "dask": dask_growth,
+    "map": time_maps,
+    "hessian": time_hessian,
+    "derivatives": time_derivatives,
+    "depth": memory_by_depth,
     "versions": versions,
 }
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")

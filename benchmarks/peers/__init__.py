@@ -23,6 +23,9 @@ TITLES = {
     "hips": "HIPS autograd",
     "mygrad_eager": "MyGrad",
     "jax_eager": "JAX, not jitted",
+    "jax_jit": "JAX, jitted",
+    "jax_first": "JAX, jitted, with compilation",
+    "torch_func": "torch.func",
 }
 EAGER = ("ours", "naive", "h2", "torch_eager", "hips", "mygrad_eager")
 
