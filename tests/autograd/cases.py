@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.autograd import cases_linalg
+
 __all__ = ["CASES", "Case", "complex_cases"]
 
 
@@ -186,7 +188,7 @@ _FOURIER = [
     _fourier("ifftshift", "axes", X, False, axes=(1, -1)),
 ]
 
-CASES = [*_unary(), *_binary(), *(Case(*other) for other in _OTHERS), *_FOURIER]
+CASES = [*_unary(), *_binary(), *(Case(*other) for other in (*_OTHERS, *cases_linalg.REAL)), *_FOURIER]
 
 
 def complex_cases() -> list[Case]:
@@ -223,4 +225,4 @@ def complex_cases() -> list[Case]:
     cases.append(Case("var", lambda xp, x: xp.var(x, axis=0), (z,)))
     cases.append(Case("sum", lambda xp, x: xp.sum(x, axis=0), (z,)))
     cases.append(Case("prod", lambda xp, x: xp.prod(x, axis=0), (z,)))
-    return cases
+    return [*cases, *(Case(*row) for row in cases_linalg.COMPLEX)]

@@ -11,6 +11,7 @@ from typing import Any
 
 from tl_arrayapi.autograd.array import Array, bind
 from tl_arrayapi.autograd.indexing import getitem, setitem, take_along_axis
+from tl_arrayapi.autograd.linear import LINALG, tensordot, vecdot
 from tl_arrayapi.autograd.rules.indexing import SEARCHSORTED
 from tl_arrayapi.autograd.rules.reduction import reduced_axes
 from tl_arrayapi.errors import ArgumentError, ShapeError
@@ -125,71 +126,6 @@ def _sort(xp: Any, x: Any, /, *, axis: int = -1, descending: bool = False, stabl
     return take_along_axis(xp, xp.lift(x), order, axis=axis)
 
 
-# ---- products
-def _tensordot(xp: Any, x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
-    x1, x2 = xp.lift(x1), xp.lift(x2)
-    if isinstance(axes, int):
-        left, right = tuple(range(x1.ndim - axes, x1.ndim)), tuple(range(axes))
-    else:
-        left, right = (tuple(a % x.ndim for a in along) for x, along in zip((x1, x2), axes, strict=True))
-    if tuple(x1.shape[a] for a in left) != tuple(x2.shape[a] for a in right):
-        raise ShapeError(
-            f"tensordot over axes {left} of shape {x1.shape} and axes {right} of shape {x2.shape}: their lengths differ"
-        )
-    kept1 = tuple(a for a in range(x1.ndim) if a not in left)
-    kept2 = tuple(a for a in range(x2.ndim) if a not in right)
-    rows, columns = tuple(x1.shape[a] for a in kept1), tuple(x2.shape[a] for a in kept2)
-    count = math.prod(x1.shape[a] for a in left)
-    matrix1 = xp.reshape(xp.permute_dims(x1, kept1 + left), (math.prod(rows), count))
-    matrix2 = xp.reshape(xp.permute_dims(x2, right + kept2), (count, math.prod(columns)))
-    return xp.reshape(xp.matmul(matrix1, matrix2), rows + columns)
-
-
-def _vecdot(xp: Any, x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    x1, x2 = xp.lift(x1), xp.lift(x2)
-    x1, x2 = xp.moveaxis(x1, axis, -1), xp.moveaxis(x2, axis, -1)
-    if x1.shape[-1] != x2.shape[-1]:
-        raise ShapeError(f"vecdot of vectors of {x1.shape[-1]} and {x2.shape[-1]} elements: their lengths differ")
-    x1 = xp.conj(x1) if xp.isdtype(x1.dtype, "complex floating") else x1
-    product = x1 * x2
-    return xp.sum(product, axis=-1, dtype=product.dtype)
-
-
-def _outer(xp: Any, x1: Any, x2: Any, /) -> Any:
-    x1, x2 = xp.lift(x1), xp.lift(x2)
-    if x1.ndim != 1 or x2.ndim != 1:
-        raise ShapeError(f"outer takes two vectors; got shapes {x1.shape} and {x2.shape}")
-    return xp.expand_dims(x1, axis=1) * x2
-
-
-def _trace(xp: Any, x: Any, /, *, offset: int = 0, dtype: Any = None) -> Any:
-    return xp.sum(_diagonal(xp, x, offset=offset), axis=-1, dtype=dtype)
-
-
-def _diagonal(xp: Any, x: Any, /, *, offset: int = 0) -> Any:
-    x = xp.lift(x)
-    rows, columns = x.shape[-2:]
-    first = -offset * columns if offset < 0 else offset
-    count = max(0, min(rows + min(offset, 0), columns - max(offset, 0)))
-    flat = xp.reshape(x, (*x.shape[:-2], rows * columns))
-    return flat[..., first : first + (count - 1) * (columns + 1) + 1 : columns + 1] if count else flat[..., :0]
-
-
-def _vector_norm(xp: Any, x: Any, /, *, axis: _Axis = None, keepdims: bool = False, ord: float = 2) -> Any:
-    size = xp.abs(xp.lift(x))
-    if ord == math.inf:
-        return xp.max(size, axis=axis, keepdims=keepdims)
-    if ord == -math.inf:
-        return xp.min(size, axis=axis, keepdims=keepdims)
-    if ord == 0:
-        return xp.sum(xp.astype(size != 0, size.dtype), axis=axis, keepdims=keepdims)
-    if ord == 1:
-        return xp.sum(size, axis=axis, keepdims=keepdims)
-    if ord == 2:
-        return xp.sqrt(xp.sum(size * size, axis=axis, keepdims=keepdims))
-    return xp.pow(xp.sum(xp.pow(size, ord), axis=axis, keepdims=keepdims), 1.0 / ord)
-
-
 # ---- searching
 def _searchsorted(xp: Any, x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> Any:
     ordered = x1 if sorter is None else xp.take(x1, sorter)
@@ -217,8 +153,8 @@ COMPOSITES: dict[str, Callable[..., Any]] = {
     "meshgrid": _meshgrid,
     "diff": _diff,
     "sort": _sort,
-    "tensordot": _tensordot,
-    "vecdot": _vecdot,
+    "tensordot": tensordot,
+    "vecdot": vecdot,
     "getitem": getitem,
     "setitem": setitem,
     "take_along_axis": take_along_axis,
@@ -227,15 +163,6 @@ COMPOSITES: dict[str, Callable[..., Any]] = {
 }
 
 EXTENSIONS: dict[str, dict[str, Callable[..., Any]]] = {
-    "linalg": {
-        "diagonal": _diagonal,
-        "outer": _outer,
-        "tensordot": _tensordot,
-        "trace": _trace,
-        "vecdot": _vecdot,
-        "vector_norm": _vector_norm,
-        "matmul": lambda xp, x1, x2, /: xp.matmul(x1, x2),
-        "matrix_transpose": lambda xp, x, /: xp.matrix_transpose(x),
-    },
+    "linalg": LINALG,
     "fft": {},
 }

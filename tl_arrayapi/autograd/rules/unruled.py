@@ -6,12 +6,3 @@ __all__: list[str] = []
 
 for _name in ("cumulative_prod", "repeat", "unique_all", "unique_counts", "unique_inverse", "unique_values"):
     define(_name, Kind.OPAQUE, operands=1, positional=("repeats",) if _name == "repeat" else ())
-
-for _name in (
-    *("cholesky", "det", "eig", "eigh", "eigvals", "eigvalsh", "inv", "matrix_norm", "matrix_rank", "pinv"),
-    *("qr", "slogdet", "svd", "svdvals"),
-):
-    define(_name, Kind.OPAQUE, operands=1, where="linalg")
-for _name in ("cross", "solve"):
-    define(_name, Kind.OPAQUE, operands=2, where="linalg")
-define("matrix_power", Kind.OPAQUE, operands=1, positional=("n",), where="linalg")

@@ -7,8 +7,8 @@ from typing import Any
 import dask.array
 import numpy
 
-from tl_arrayapi.backends.dask import fourier
-from tl_arrayapi.errors import ShapeError
+from tl_arrayapi.backends.dask import fourier, linalg
+from tl_arrayapi.errors import BackendError, ShapeError
 
 __all__ = ["FUNCTIONS", "chunk_sizes", "fill_block", "fill_box", "scatter_add"]
 
@@ -23,32 +23,28 @@ def _reshape(x: Any, /, shape: tuple[int, ...], *, copy: bool | None = None) -> 
         return dask.array.reshape(dask.array.reshape(x.rechunk(-1), (-1,)), shape)
 
 
-def _cholesky(x: Any, /, *, upper: bool = False) -> Any:
-    if x.ndim == 2 and len({*x.chunks[0], *x.chunks[1]}) == 1:
-        # Dask gives the upper factor unless told otherwise, and the standard the lower one.
-        return dask.array.linalg.cholesky(x, lower=not upper)
-    # Dask takes one matrix, in equal square chunks. Here each matrix becomes one chunk, and a stack keeps its others.
-    whole = x.rechunk({x.ndim - 2: -1, x.ndim - 1: -1})
-    return whole.map_blocks(_cholesky_chunk, upper=upper, dtype=x.dtype, meta=x._meta)
-
-
-def _cholesky_chunk(x: Any, upper: bool) -> Any:
-    from tl_arrayapi.backends.registry import backend_of
-
-    return backend_of(x).namespace.linalg.cholesky(x, upper=upper)
-
-
 def _searchsorted(x1: Any, x2: Any, /, *, side: str = "left") -> Any:
     # Dask writes into what NumPy returns for a chunk, which for 0-d x2 is a scalar.
     found = dask.array.searchsorted(x1, dask.array.atleast_1d(x2), side=side)
     return found if x2.ndim else found[0]
 
 
+def _of_unknown_length(name: str) -> Callable[..., Any]:
+    def function(x: Any, /) -> Any:
+        raise BackendError(
+            f"dask cannot say how many distinct values there are before it computes them: call {name} of the library "
+            "of the chunks, on x.compute()"
+        )
+
+    return function
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "reshape": _reshape,
     "searchsorted": _searchsorted,
-    "linalg.cholesky": _cholesky,
+    **{name: _of_unknown_length(name) for name in ("unique_all", "unique_counts", "unique_inverse", "unique_values")},
     **fourier.FUNCTIONS,
+    **linalg.FUNCTIONS,
 }
 
 
