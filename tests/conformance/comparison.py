@@ -1,0 +1,50 @@
+"""Which tests fail over our namespace and pass over the library itself."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+__all__ = ["Comparison", "Outcomes", "compare"]
+
+Outcomes = dict[str, list[str]]
+"""The outcome of each test ("passed", "failed" or "skipped"), and the message of one that failed."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Counts of both runs, and what failed over ours each time and never over the library (with its message)."""
+
+    inner: dict[str, int]
+    ours: dict[str, int]
+    extra: dict[str, str]
+    missing: tuple[str, ...]
+
+
+def _counts(outcomes: Outcomes) -> dict[str, int]:
+    found = Counter(outcome for outcome, _ in outcomes.values())
+    return {outcome: found[outcome] for outcome in ("passed", "failed", "skipped")}
+
+
+def _failed(outcomes: Outcomes) -> set[str]:
+    return {test for test, (outcome, _) in outcomes.items() if outcome == "failed"}
+
+
+def compare(
+    inner: Outcomes,
+    ours: Outcomes,
+    retry_inner: Callable[[Sequence[str]], Outcomes],
+    retry_ours: Callable[[Sequence[str]], Outcomes],
+) -> Comparison:
+    """Compare two runs of the suite, running again what differs.
+
+    Some tests of special cases fail only when the examples happen to meet one. A failure is an extra one when the test
+    fails twice over ours, and passes twice over the library. ``missing`` are tests that ran over the library only.
+    """
+    suspects = sorted(_failed(ours) - _failed(inner))
+    again = retry_ours(suspects) if suspects else {}
+    suspects = [test for test in suspects if test in _failed(again)]
+    excused = _failed(retry_inner(suspects)) if suspects else set()
+    extra = {test: again[test][1] for test in suspects if test not in excused}
+    passed = {test for test, (outcome, _) in inner.items() if outcome == "passed"}
+    ran = {test for test, (outcome, _) in ours.items() if outcome != "skipped"}
+    return Comparison(_counts(inner), _counts(ours), extra, tuple(sorted(passed - ran)))
