@@ -326,3 +326,14 @@ def test_a_pullback_keeps_what_its_function_captured_as_it_was(library):
     scale[0] = 100.0
     (g,) = pullback(lib.asarray([1.0, 1.0]))
     np.testing.assert_array_equal(lib.to_numpy(g), [2.0, 3.0])
+
+
+@pytest.mark.parametrize("dtype", ["bool", "float64"])
+def test_writing_nothing_changes_nothing_and_gives_an_array_of_its_own(xp, dtype):
+    space = tl.namespace(xp.namespace)
+    x = space.lift(xp.asarray([1, 0, 1], dtype if dtype == "bool" else xp.real))
+    nothing = space.lift(xp.asarray(np.zeros(0, "int64")))
+    same = space.setitem(x, nothing, x[:0])
+    same[0] = x[1]
+    np.testing.assert_array_equal(xp.to_numpy(x.value), [1, 0, 1])
+    np.testing.assert_array_equal(xp.to_numpy(same.value), [0, 0, 1])

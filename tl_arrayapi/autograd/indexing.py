@@ -9,7 +9,7 @@ import numbers
 from dataclasses import dataclass
 from typing import Any
 
-from tl_arrayapi.autograd.array import Array, StandIn, bind, watched
+from tl_arrayapi.autograd.array import Array, StandIn, bind, held, watched
 from tl_arrayapi.autograd.rules.indexing import GETITEM, PUT, WRITERS
 from tl_arrayapi.errors import DTypeError, ShapeError, WatchedError
 
@@ -57,6 +57,7 @@ def setitem(xp: Any, x: Any, key: Any, value: Any, /) -> Any:
 
 
 def _value(xp: Any, x: Any, value: Any) -> Any:
+    value = xp.ground.as_number(value)
     if isinstance(value, (bool, int, float, complex)) and not hasattr(value, "shape"):
         value = xp.asarray(value, device=x.device)
     elif isinstance(value, (list, tuple)):
@@ -239,7 +240,7 @@ def _written_where(xp: Any, x: Any, mask: Any, value: Any) -> Any:
                 f"{value.shape[0]} values for {int(xp.count_nonzero(mask))} places: give one for each, or one for all"
             )
         if value.shape[0] == 0:
-            return xp.positive(x)
+            return held(x)
         value = xp.take(value, xp.clip(order, 0, value.shape[0] - 1), axis=0)
     return xp.reshape(xp.where(chosen, xp.broadcast_to(value, rows.shape), rows), x.shape)
 
@@ -309,7 +310,7 @@ class _Gather:
         count = math.prod(lengths)
         value = xp.broadcast_to(value, before + flat.shape + after)
         if value.size == 0:
-            return xp.positive(self.x)
+            return held(self.x)
         value = xp.reshape(value, (*before, flat.size, *after))
         writers = bind(WRITERS, (xp.reshape(flat, (-1,)),), {"count": count})
         written = xp.reshape(writers >= 0, (count,) + (1,) * len(after))
