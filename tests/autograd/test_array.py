@@ -132,3 +132,15 @@ def test_an_array_that_escaped_its_function_is_refused(xp):
 def test_copying_a_module_of_arrays_does_not_copy_a_trace(xp):
     out = watch(xp, [1.0, 2.0], lambda x: copy.copy(tl.stop_gradient(x)))
     np.testing.assert_allclose(xp.to_numpy(out.value), [1.0, 2.0])
+
+
+def test_a_scalar_of_numpy_is_a_number_to_every_library(xp):
+    def loss(x):
+        space = tl.array_namespace(x)
+        y = np.log(2.0) * x + x * np.float32(2.0) - np.int64(1)
+        y[0] = np.float64(3.0) * y[0]
+        return space.sum(space.where(y > np.float64(0.0), y, np.float64(0.0)))
+
+    g = tl.grad(loss)(xp.asarray([1.0, 2.0]))
+    slope = np.log(2.0) + 2.0
+    np.testing.assert_allclose(xp.to_numpy(g), [3 * slope, slope], rtol=10 * xp.tolerance)

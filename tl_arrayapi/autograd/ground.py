@@ -4,6 +4,7 @@ It knows how to call the library's functions under the names of the table, and h
 become operands.
 """
 
+import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -194,16 +195,25 @@ class Ground(Level):
         no array of this library.
         """
         like = None
-        numbers = False
+        has_number = False
+        operands = tuple([x if type(x) is Array or type(x) in self._types else self.as_number(x) for x in operands])
         for i, x in enumerate(operands):
             if isinstance(x, _SCALARS) and not hasattr(x, "shape"):
-                numbers = True
+                has_number = True
                 continue
             self.check_type(x, f"operand {i} of {primitive.name}")
             # A condition says nothing of what is chosen, nor a boolean of a number beside it.
             if not (i == 0 and primitive.name == "where") and (like is None or self.is_kind(like.dtype, "bool")):
                 like = x
-        return tuple(self._number(x, like) if type(x) in _SCALARS else x for x in operands) if numbers else operands
+        return tuple(self._number(x, like) if type(x) in _SCALARS else x for x in operands) if has_number else operands
+
+    def as_number(self, x: Any) -> Any:
+        """Return a scalar of NumPy's, such as ``numpy.log(2)``, as the Python number that all other libraries take it
+        for; anything else as it is.
+        """
+        if not hasattr(x, "item") or not isinstance(x, numbers.Number):
+            return x
+        return x if array_api_compat.array_namespace(x) is self.backend.namespace else x.item()
 
     def _number(self, x: Any, like: Any) -> Any:
         return self.library.asarray(x) if like is None else self.scalar(x, like.dtype, like)

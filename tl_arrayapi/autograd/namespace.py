@@ -116,6 +116,7 @@ class Namespace:
         """
         if type(x) is Array:
             return x
+        x = self.ground.as_number(x)
         if isinstance(x, (bool, int, float, complex)) and not hasattr(x, "shape"):
             x = self.ground.library.asarray(x)
         self.ground.check_type(x, where)
