@@ -269,3 +269,73 @@ def test_index_of_a_floating_array_is_a_type_error(xp):
     with pytest.raises(TypeError):
         range(ours.sum(ours.asarray(xp.asarray([1.0, 2.0]))))
     assert list(range(ours.sum(ours.asarray(xp.asarray([1, 2], dtype="int64"))))) == [0, 1, 2]
+
+
+# ---- making arrays
+def test_asarray_copies_where_it_is_told_to(xp):
+    ours = tl.namespace(xp.namespace)
+    x = ours.asarray(xp.asarray([1.0, 2.0]))
+    assert ours.asarray(x) is x
+    assert ours.asarray(x, copy=False) is x
+    copied = ours.asarray(x, copy=True)
+    copied[0] = 5.0
+    np.testing.assert_array_equal(xp.to_numpy(x.value), [1.0, 2.0])
+    with pytest.raises(ValueError, match="copy must be None or True"):
+        ours.asarray(x, dtype=ours.int32, copy=False)
+    with pytest.raises(ValueError, match="copy must be None or True"):
+        ours.asarray([x, x], copy=False)
+
+
+def test_a_copy_of_a_constant_does_not_see_what_is_written_to_the_librarys_array():
+    values = np.asarray([1.0, 2.0])
+    ours = tl.namespace(np)
+    constant = ours.asarray(values)
+    copied = ours.asarray(constant, copy=True)
+    values[0] = 5.0
+    np.testing.assert_array_equal(copied.value, [1.0, 2.0])
+    np.testing.assert_array_equal(constant.value, [5.0, 2.0])
+
+
+def test_a_copy_of_a_watched_array_is_watched(xp):
+    def loss(x):
+        space = tl.array_namespace(x)
+        y = space.asarray(x, copy=True)
+        y[0] = 0.0
+        return space.sum(y * y) + space.sum(x)
+
+    np.testing.assert_allclose(xp.to_numpy(tl.grad(loss)(xp.asarray([3.0, 2.0]))), [1.0, 5.0])
+
+
+def test_numbers_beside_arrays_in_a_list_take_their_dtype(xp):
+    ours = tl.namespace(xp.namespace)
+    x = ours.asarray(xp.asarray([1.0, 2.0], dtype="float32"))
+    made = ours.asarray([[x[0], 1.0], [2, 3]])
+    assert made.dtype == ours.float32
+    assert made.device == x.device
+    np.testing.assert_array_equal(xp.to_numpy(made.value), [[1.0, 1.0], [2.0, 3.0]])
+    assert ours.asarray([x[0], 1.0], dtype=ours.int32).dtype == ours.int32
+
+
+def test_creation_functions_take_0d_constants_for_numbers(xp):
+    ours = tl.namespace(xp.namespace)
+    n = ours.asarray(xp.asarray([3, 4], dtype="int32"))[0]
+    half = ours.asarray(xp.asarray([0.5, 1.0], dtype="float32"))[0]
+    assert ours.arange(n).shape == (3,)
+    assert ours.ones(n).shape == ours.zeros((n,)).shape == (3,)
+    np.testing.assert_array_equal(xp.to_numpy(ours.linspace(half, n, 3).value), [0.5, 1.75, 3.0])
+
+
+def test_creation_functions_refuse_a_watched_number(xp):
+    def loss(x):
+        return tl.array_namespace(x).sum(tl.array_namespace(x).linspace(0.0, x[0], 3))
+
+    with pytest.raises(tl.errors.WatchedError, match="stop_gradient"):
+        tl.grad(loss)(xp.asarray([1.0]))
+
+
+def test_an_integer_array_times_a_complex_number_is_the_librarys_own(xp):
+    if xp.name.startswith("strict") or xp.name == "array_api_strict":
+        pytest.skip("the standard leaves it open, and array_api_strict refuses it")
+    x = xp.asarray([1, 2], dtype="int32")
+    out = tl.namespace(xp.namespace).asarray(x) * 1j
+    np.testing.assert_array_equal(xp.to_numpy(out.value), [1j, 2j])

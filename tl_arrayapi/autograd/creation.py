@@ -3,10 +3,11 @@
 What is made from an Array (``asarray`` of one, ``full`` of one) keeps its gradient.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from tl_arrayapi.autograd.array import Array, StandIn, bottom
+from tl_arrayapi.autograd.array import Array, StandIn, bottom, stripped
+from tl_arrayapi.errors import ArgumentError
 
 __all__ = ["CREATION"]
 
@@ -14,10 +15,22 @@ __all__ = ["CREATION"]
 def _made(name: str, where: str = "") -> Callable[..., Any]:
     def function(xp: Any, /, *args: Any, **keywords: Any) -> Any:
         holder = getattr(xp.inner, where) if where else xp.ground.library
-        return xp.ground.lift(getattr(holder, name)(*args, **keywords))
+        return xp.ground.lift(getattr(holder, name)(*map(_number, args), **keywords))
 
     function.__name__ = name
     return function
+
+
+def _number(x: Any) -> Any:
+    """Return the number in a 0-d Array: what is watched refuses to tell it."""
+    if type(x) is not Array:
+        return x
+    kinds = {"integral": int, "real floating": float, "complex floating": complex, "bool": bool}
+    return next(number for kind, number in kinds.items() if x.level.ground.is_kind(x.dtype, kind))(x)
+
+
+def _from_dlpack(xp: Any, x: Any, /, **keywords: Any) -> Any:
+    return xp.ground.lift(xp.inner.from_dlpack(x, **keywords))
 
 
 def _like(name: str) -> Callable[..., Any]:
@@ -35,21 +48,42 @@ def _like(name: str) -> Callable[..., Any]:
 def _asarray(xp: Any, obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
     """Convert to an Array: an Array stays itself, and a nested list may hold Arrays, which keep their gradients."""
     if type(obj) is Array:
-        if dtype is not None and obj.dtype != dtype:
-            obj = xp.astype(obj, dtype)
-        elif copy:
-            obj = Array(obj.value, obj.level, obj.index)
-        return obj if device is None else obj.to_device(device)
-    if isinstance(obj, (list, tuple)) and _holds_array(obj):
-        stacked = xp.stack([_asarray(xp, item, device=device) for item in obj])
-        return stacked if dtype is None else xp.astype(stacked, dtype)
+        return _converted(xp, obj, dtype, device, copy)
+    if isinstance(obj, (list, tuple)) and any(type(x) is Array for x in _leaves(obj)):
+        if copy is False:
+            raise ArgumentError("asarray of a list of arrays makes a new one: copy must be None or True; got False")
+        # A Python number takes the dtype of the Arrays beside it, as it does in an operation.
+        leaves = list(_leaves(obj))
+        dtype = xp.result_type(*leaves) if dtype is None else dtype
+        device = next(x.device for x in leaves if type(x) is Array) if device is None else device
+        return xp.stack([_asarray(xp, item, dtype=dtype, device=device) for item in obj])
     keywords = {"dtype": dtype, "device": device, "copy": copy}
     made = xp.ground.library.asarray(obj, **{k: v for k, v in keywords.items() if v is not None})
     return xp.ground.lift(made)
 
 
-def _holds_array(items: Any) -> bool:
-    return any(type(x) is Array or (isinstance(x, (list, tuple)) and _holds_array(x)) for x in items)
+def _leaves(items: Any) -> Iterator[Any]:
+    for x in items:
+        yield from _leaves(x) if isinstance(x, (list, tuple)) else (x,)
+
+
+def _converted(xp: Any, x: Array, dtype: Any, device: Any, copy: bool | None) -> Any:
+    dtype, device = x.dtype if dtype is None else dtype, x.device if device is None else device
+    if x.dtype == dtype and x.device == device:
+        if not copy:
+            return x
+        # A watched value is nobody else's to write to: another Array of it is a copy. A constant may be.
+        value = stripped(x)
+        if isinstance(value, (Array, StandIn)):
+            return Array(x.value, x.level, x.index)
+        return xp.ground.lift(xp.ground.library.asarray(value, copy=True))
+    if copy is False:
+        raise ArgumentError(
+            f"asarray to {dtype} on {device} of an array of {x.dtype} on {x.device} makes a new one: copy must be None "
+            f"or True; got False"
+        )
+    converted = x if x.dtype == dtype else xp.astype(x, dtype)
+    return converted.to_device(device)
 
 
 def _full(xp: Any, shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Any:
@@ -68,9 +102,10 @@ def _full_like(xp: Any, x: Any, /, fill_value: Any, *, dtype: Any = None, device
 
 CREATION: dict[str, dict[str, Callable[..., Any]]] = {
     "": {
-        **{name: _made(name) for name in ("arange", "empty", "eye", "from_dlpack", "linspace", "ones", "zeros")},
+        **{name: _made(name) for name in ("arange", "empty", "eye", "linspace", "ones", "zeros")},
         **{name: _like(name) for name in ("empty_like", "ones_like", "zeros_like")},
         "asarray": _asarray,
+        "from_dlpack": _from_dlpack,
         "full": _full,
         "full_like": _full_like,
     },

@@ -238,7 +238,7 @@ class Ground(Level):
         if kind is complex and self.is_kind(dtype, "real floating"):
             dtype = self.library.result_type(dtype, self.library.complex64)
         elif (
-            (kind is float and not self.is_kind(dtype, ("real floating", "complex floating")))
+            (kind in (float, complex) and not self.is_inexact(dtype))
             or (kind is int and self.is_kind(dtype, "bool"))
             or (kind is bool and not self.is_kind(dtype, "bool"))
         ):
