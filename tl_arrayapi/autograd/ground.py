@@ -17,7 +17,7 @@ from tl_arrayapi.autograd.primitive import PRIMITIVES, Primitive
 from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.errors import BackendError, DTypeError, NamespaceError
 
-__all__ = ["EXTENSIONS", "Ground", "Library"]
+__all__ = ["EXTENSIONS", "Extension", "Ground", "Library"]
 
 EXTENSIONS = ("linalg", "fft", "special")
 """The sub-namespaces: the standard's two, and one of special functions."""

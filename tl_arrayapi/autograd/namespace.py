@@ -20,7 +20,7 @@ from tl_arrayapi.autograd.rules import __all__ as _rules  # importing the rules 
 from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.errors import BackendError, NamespaceError
 
-__all__ = ["Namespace", "array_namespace", "namespace", "namespace_of_type"]
+__all__ = ["Extension", "Namespace", "array_namespace", "namespace", "namespace_of_type"]
 
 assert _rules
 install_operators()
