@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,6 @@ from tests.conformance.comparison import Outcomes, compare
 from tests.libraries import VARIANTS
 
 LIBRARIES = ("numpy", "array_api_strict", "torch", "jax", "dask")
-PATIENCE = 50
-"""How many times the examples the library is given to fail, too, in a test that fails over ours."""
-
 FLAGS = ("--disable-deadline", "--derandomize", "-q", "--tb=short", "--show-capture=no", "-p", "no:cacheprovider")
 
 
@@ -59,17 +56,32 @@ def commit_of(suite: Path) -> str:
     return done.stdout.strip()
 
 
-def measure(suite: Path, library: str, selection: Sequence[str], examples: int) -> dict[str, Any]:
-    """Run the suite over ``library`` and over ours; return counts and differences as JSON has them."""
+def kept(file: Path | None, find: Callable[[], Outcomes]) -> Outcomes:
+    """Return the outcomes in ``file``; where there is no such file yet, find them, and write them there."""
+    if file is not None and file.exists():
+        found: Outcomes = json.loads(file.read_text(encoding="utf-8"))
+        return found
+    found = find()
+    if file is not None:
+        file.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    return found
+
+
+def measure(
+    suite: Path, library: str, selection: Sequence[str], examples: int, file: Path | None = None
+) -> dict[str, Any]:
+    """Run the suite over ``library`` and over ours; return counts and differences as JSON has them.
+
+    The outcomes over the library are read from ``file`` if it exists, and kept there otherwise.
+    """
     import tl_arrayapi as tl
 
     inner, ours = modules(library)
-    found = compare(
-        run(suite, inner, selection, examples),
-        run(suite, ours, selection, examples),
-        partial(run, suite, inner, examples=PATIENCE * examples),
-        partial(run, suite, ours, examples=examples),
-    )
+    run_inner = partial(run, suite, inner, examples=examples)
+    run_ours = partial(run, suite, ours, examples=examples)
+    before = kept(file, partial(run_inner, selection))
+    asked = {test: outcome for test, outcome in before.items() if test.startswith(tuple(selection))}
+    found = compare(asked, run_ours(selection), run_inner, run_ours)
     return {
         "library": library,
         "version": tl.backends.get(VARIANTS[library].module).version(),
@@ -81,11 +93,10 @@ def measure(suite: Path, library: str, selection: Sequence[str], examples: int) 
 
 def row(result: dict[str, Any]) -> str:
     """Return one line of the table in docs/conformance.md."""
-    counts = [" / ".join(str(result[run][kind]) for kind in ("passed", "failed", "skipped")) for run in _RUNS]
+    counts = [
+        " / ".join(str(result[run][kind]) for kind in ("passed", "failed", "skipped")) for run in ("inner", "ours")
+    ]
     return f"| {result['library']} {result['version']} | {counts[0]} | {counts[1]} | {len(result['extra'])} |"
-
-
-_RUNS = ("inner", "ours")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,10 +107,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", action="append", metavar="TESTS", help="a part of the suite; may be repeated")
     parser.add_argument("--max-examples", type=int, default=20, help="examples a test (default 20)")
     parser.add_argument("--json", type=Path, help="where to write the results")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where to keep what was found over each library")
     asked = parser.parse_args(arguments)
     results = []
     for library in asked.library or LIBRARIES:
-        results.append(measure(asked.suite, library, asked.only or ["array_api_tests"], asked.max_examples))
+        file = None if asked.keep is None else asked.keep / f"{library}.json"
+        results.append(measure(asked.suite, library, asked.only or ["array_api_tests"], asked.max_examples, file))
         print(row(results[-1]), flush=True)
         for test, message in results[-1]["extra"].items():
             print(f"  {test}\n    {message.splitlines()[0] if message else ''}")

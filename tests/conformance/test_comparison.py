@@ -90,10 +90,11 @@ def test_outcomes_of_a_run_are_those_of_its_tests(suite):
     }
 
 
-@pytest.mark.slow
 def test_the_command_writes_what_it_found_and_fails(suite, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("tests.conformance.__main__.commit_of", lambda suite: "c0ffee")
-    assert main(["--suite", str(suite), "--library", "numpy", "--json", str(tmp_path / "found.json")]) == 1
+    asked = ["--suite", str(suite), "--library", "numpy", "--json", str(tmp_path / "found.json")]
+    assert main([*asked, "--keep", str(tmp_path)]) == 1
+    assert '"passed"' in (tmp_path / "numpy.json").read_text()
     (result,) = json.loads((tmp_path / "found.json").read_text())
     assert list(result["extra"]) == ["array_api_tests/test_some.py::test_only_over_the_library"]
     assert result["suite"] == "c0ffee"
