@@ -191,6 +191,33 @@ def test_composites_agree_with_scipy(xp):
     np.testing.assert_allclose(xp.to_numpy(out.value), scipy_special.multigammaln(host[1] + 2, 3), rtol=1e-5)
 
 
+DISTRIBUTIONS = {
+    "chdtri": (3, [0.2, 0.7]),
+    "fdtr": (3, 5, [0.2, 1.7]),
+    "fdtrc": (3, 5, [0.2, 1.7]),
+    "fdtri": (3, 5, [0.2, 0.7]),
+    "gdtr": (1.5, 2, [0.2, 1.7]),
+    "gdtrc": (1.5, 2, [0.2, 1.7]),
+    "pdtr": (3.5, [0.2, 1.7]),
+    "pdtrc": (3.5, [0.2, 1.7]),
+}
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_distribution_functions_agree_with_scipy_in_value_and_gradient(xp, name):
+    *parameters, host = DISTRIBUTIONS[name]
+    made = [xp.asarray(p) for p in parameters]
+
+    def loss(x):
+        return tl.array_namespace(x).sum(getattr(tl.array_namespace(x).special, name)(*made, x))
+
+    value, g = tl.value_and_grad(loss)(xp.asarray(host))
+    f = getattr(scipy_special, name)
+    operands = (*parameters, np.asarray(host))
+    assert float(xp.to_numpy(value)) == pytest.approx(np.sum(f(*operands)), rel=10 * tolerance(xp))
+    np.testing.assert_allclose(xp.to_numpy(g), central(f, operands, len(parameters)), rtol=10 * tolerance(xp))
+
+
 def test_logsumexp_has_softmax_for_its_gradient(xp):
     host = np.asarray([[0.3, -2.0, 500.0], [1.0, 2.0, -np.inf]])
     g = tl.grad(lambda x: tl.array_namespace(x).sum(tl.array_namespace(x).special.logsumexp(x, axis=1)))(

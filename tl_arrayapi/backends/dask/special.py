@@ -33,7 +33,8 @@ def special(name: str) -> Callable[..., Any] | None:
 def _chunk(name: str, *operands: Any) -> Any:
     from tl_arrayapi.backends.registry import backend_of
 
-    array = next(x for x in operands if hasattr(x, "shape") and type(x) not in (numpy.float64, numpy.float32))
+    # A 0-d result of NumPy's is a scalar, whatever the other chunks are.
+    array = max((x for x in operands if hasattr(x, "shape")), key=lambda x: not isinstance(x, numpy.generic))
     found = backend_of(array).special(name)
     assert found is not None
     return found(*operands)
