@@ -2,11 +2,11 @@
 
 from tl_arrayapi import backends, distributed, errors, init, optim, random, schedules
 from tl_arrayapi.autograd import Array, array_namespace, grad, namespace, stop_gradient, value_and_grad, vjp
-from tl_arrayapi.autograd.cotangents import guard_where
 from tl_arrayapi.autograd.custom import checkpoint, custom_vjp
 from tl_arrayapi.autograd.debug import debug_nans
 from tl_arrayapi.autograd.derivatives import check_grads, hessian, hvp, jacobian, jvp
 from tl_arrayapi.autograd.explain import explain
+from tl_arrayapi.autograd.masks import guard_where
 from tl_arrayapi.autograd.vectorize import vmap
 from tl_arrayapi.casts import cast_tensor, cast_tlist
 from tl_arrayapi.module import ScalarModule, ScalarModuleDef

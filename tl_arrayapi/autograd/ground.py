@@ -213,7 +213,8 @@ class Ground(Level):
         """
         if not hasattr(x, "item") or not isinstance(x, numbers.Number):
             return x
-        return x if array_api_compat.array_namespace(x) is self.backend.namespace else x.item()
+        number: Any = x
+        return x if array_api_compat.array_namespace(x) is self.backend.namespace else number.item()
 
     def _number(self, x: Any, like: Any) -> Any:
         return self.library.asarray(x) if like is None else self.scalar(x, like.dtype, like)

@@ -6,13 +6,14 @@ back to it.
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from tl_arrayapi.autograd.array import Array, Level, bind, held, stripped
-from tl_arrayapi.autograd.cotangents import PART, conform, is_guarded, masked_cotangents
+from tl_arrayapi.autograd.cotangents import PART, conform
 from tl_arrayapi.autograd.cotangents import cotangents as cotangents_of
 from tl_arrayapi.autograd.debug import is_debugging, replay
+from tl_arrayapi.autograd.masks import Masks, is_guarded
 from tl_arrayapi.autograd.primitive import Primitive
 from tl_arrayapi.autograd.rules.elementwise import WHERE
 from tl_arrayapi.autograd.rules.indexing import GETITEM
@@ -284,15 +285,14 @@ class Tape(Level):
         ground: Level | None,
         note: Callable[[Primitive, tuple[Any, ...], str], None] | None = None,
     ) -> None:
-        """Replay with the masks that a `where` puts on the cotangents of its two branches: where a branch was not
-        taken its cotangent stays 0, whatever the rules behind it make of 0 times infinity.
+        """Replay with the masks that a `where` puts on the cotangents of its two branches.
 
         With ``ground`` all is lifted to Arrays first: the replay is itself differentiated or traced. ``note`` is told
         what is being differentiated.
         """
         nodes = self.nodes
         guarded = is_guarded()
-        masks: dict[int, Any] = {}
+        masks = Masks(xp)
         for i in range(len(cotangents) - 1, self.leaves - 1, -1):
             g = cotangents.pop()
             node = nodes[i]
@@ -306,21 +306,12 @@ class Tape(Level):
                 operands = tuple(_lifted(x, ground) for x in operands)
             if note is not None:
                 note(primitive, operands, (self.lines or {}).get(i, ""))
-            mask = masks.pop(i, None)
-            if mask is None and not (guarded and primitive is WHERE):
-                pairs = cotangents_of(primitive, xp, g, out, parents, operands, static)
-                found: Iterator[Any] = ((parent, d, None) for parent, d in pairs)
+            if i in masks or (guarded and primitive is WHERE):
+                masks.pull(cotangents, i, (primitive, parents, operands, static, out), g)
             else:
-                found = masked_cotangents(primitive, xp, g, mask, out, parents, operands, static)
-            for parent, d, mask in found:
-                before = cotangents[parent]
-                cotangents[parent] = d if before is None else before + d
-                if before is None and mask is not None:
-                    masks[parent] = mask
-                elif parent in masks:
-                    other = masks.pop(parent)
-                    if mask is not None:
-                        masks[parent] = other | mask
+                for parent, d in cotangents_of(primitive, xp, g, out, parents, operands, static):
+                    masks.add(cotangents, parent, d)
+        masks.finish(cotangents)
 
 
 def _lifted(x: Any, ground: Level) -> Any:
