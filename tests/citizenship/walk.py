@@ -1,0 +1,126 @@
+"""Evaluate the calls of `tests.citizenship.scipy_calls` on traced arrays of one library; print the outcomes as JSON.
+
+SciPy decides when it is imported whether its functions take arrays of other libraries. This is therefore a program of
+its own: ``python -m tests.citizenship.walk array_api_strict``.
+"""
+
+import importlib
+import json
+import os
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+
+from tests.citizenship.scipy_calls import CONSTANTS, OPERANDS, REFUSED, RIGHT, imprecise
+
+STEP = 1e-5
+
+_MODULES = (
+    *("special", "stats", "integrate", "differentiate", "optimize", "optimize.elementwise", "fft", "signal"),
+    *("cluster.vq", "cluster.hierarchy", "interpolate", "ndimage", "linalg", "spatial", "spatial.distance"),
+    *("spatial.transform", "constants"),
+)
+
+
+def scipy_names() -> dict[str, Any]:
+    """Import SciPy, and return its modules by the last part of their names."""
+    found = {name.rpartition(".")[2]: importlib.import_module(f"scipy.{name}") for name in _MODULES}
+    transform = found["transform"]
+    return found | {name: getattr(transform, name) for name in ("Rotation", "RigidTransform", "Slerp")}
+
+
+def helpers(xp: Any) -> dict[str, Any]:
+    """Return the functions that some calls pass on."""
+    return {
+        "xp": xp,
+        "mean": lambda x, axis=-1: xp.mean(x, axis=axis),
+        "difference": lambda x, y, axis=-1: xp.mean(x, axis=axis) - xp.mean(y, axis=axis),
+        "product": lambda x: x[0] * x[1],
+        "sine": lambda x: xp.sin(x),
+        "bracket": (xp.full(3, -3.0), xp.full(3, 0.1), xp.full(3, 9.0)),
+    }
+
+
+def evaluate(code: Any, names: dict[str, Any], xp: Any, operands: dict[str, Any]) -> Any:
+    """Return the result of a call; constants are those of ``xp``."""
+    constants = {name: xp.asarray(value) for name, value in CONSTANTS.items() if name in code.co_names}
+    return eval(code, names | helpers(xp) | constants | operands)
+
+
+def as_real(xp: Any, out: Any) -> Any:
+    return xp.real(out) + 2 * xp.imag(out) if xp.isdtype(out.dtype, "complex floating") else out
+
+
+def weights(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(3).uniform(0.5, 1.5, shape)
+
+
+class Walk:
+    """The outcomes of calls on the arrays of one library."""
+
+    def __init__(self, library: str) -> None:
+        import tl_arrayapi as tl
+
+        self.tl = tl
+        self.host = importlib.import_module("array_api_compat.numpy")
+        self.xp = importlib.import_module(library)
+        self.names = scipy_names()
+
+    def difference(self, code: Any, operands: dict[str, Any], direction: dict[str, Any]) -> float:
+        """Return the derivative along ``direction`` by central differences of SciPy on NumPy's arrays."""
+
+        def at(k: int) -> float:
+            moved = {name: x + k * STEP * direction[name] for name, x in operands.items()}
+            out = np.asarray(as_real(self.host, np.asarray(evaluate(code, self.names, self.host, moved))))
+            return float(np.sum(out * weights(out.shape)))
+
+        return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * STEP)
+
+    def gradient(self, code: Any, operands: dict[str, Any], direction: dict[str, Any]) -> float:
+        """Return the same by our gradient."""
+
+        def loss(*values: Any) -> Any:
+            xp = self.tl.array_namespace(*values)
+            out = evaluate(code, self.names, xp, dict(zip(operands, values, strict=True)))
+            assert type(out).__name__ == "Array", f"the result is detached: a {type(out).__name__}"
+            out = xp.astype(as_real(xp, out), values[0].dtype)
+            return xp.sum(out * xp.asarray(weights(out.shape).tolist(), dtype=values[0].dtype))
+
+        values = [self.xp.asarray(x) for x in operands.values()]
+        grads = self.tl.grad(loss, tuple(range(len(values))))(*values)
+        return sum(float(np.sum(np.asarray(g) * v)) for g, v in zip(grads, direction.values(), strict=True))
+
+    def outcome(self, call: str) -> str:
+        """Return "right", "wrong: ..." or "refused: ..." with the error."""
+        code = compile(call, "<call>", "eval")
+        names = set(code.co_names) | {name for inner in code.co_consts for name in getattr(inner, "co_names", ())}
+        operands = {name: x for name, x in OPERANDS.items() if name in names}
+        direction = {
+            name: np.random.default_rng(9 + i).uniform(-1.0, 1.0, x.shape)
+            for i, (name, x) in enumerate(operands.items())
+        }
+        try:
+            found = self.gradient(code, operands, direction)
+        except (self.tl.errors.TLError, AttributeError, TypeError, ValueError) as error:
+            return f"refused: {type(error).__name__}: {error}"
+        expected = self.difference(code, operands, direction)
+        close = abs(found - expected) <= (1e-4 if imprecise(call) else 1e-6) * (1 + abs(expected))
+        return "right" if close else f"wrong: {found!r} where differences give {expected!r}"
+
+
+def main(library: str) -> None:
+    os.environ["SCIPY_ARRAY_API"] = "1"
+    warnings.simplefilter("ignore")
+    np.seterr(all="ignore")
+    walk = Walk(library)
+    if library == "array_api_compat.torch":
+        # SciPy makes constants in the default dtype.
+        importlib.import_module("torch").set_default_dtype(walk.xp.float64)
+    calls = [call for table in (RIGHT, REFUSED) for group in table.values() for call in group]
+    json.dump({call: walk.outcome(call) for call in calls}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
