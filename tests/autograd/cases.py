@@ -100,6 +100,8 @@ _OTHERS: list[tuple[str, Callable[..., Any], tuple[np.ndarray[Any, Any], ...]]] 
     ("prod of all", lambda xp, x: xp.prod(x), (M,)),
     ("cumulative_sum", lambda xp, x: xp.cumulative_sum(x, axis=1), (X,)),
     ("cumulative_sum with the initial zero", lambda xp, x: xp.cumulative_sum(x, axis=-1, include_initial=True), (X,)),
+    ("cumulative_prod", lambda xp, x: xp.cumulative_prod(x, axis=1), (X,)),
+    ("cumulative_prod with the initial one", lambda xp, x: xp.cumulative_prod(x, axis=0, include_initial=True), (X,)),
     ("broadcast_to", lambda xp, x: xp.broadcast_to(x, (2, 3, 4)), (V,)),
     ("concat", lambda xp, x, y: xp.concat([x, y], axis=1), (M, M[:, :2])),
     ("concat flat", lambda xp, x, y: xp.concat([x, y], axis=None), (M, V)),
@@ -120,6 +122,9 @@ _OTHERS: list[tuple[str, Callable[..., Any], tuple[np.ndarray[Any, Any], ...]]] 
     ("broadcast_arrays", lambda xp, x, y: xp.broadcast_arrays(x, y)[1], (M, V)),
     ("diff", lambda xp, x: xp.diff(x, axis=1, n=2), (X,)),
     ("sort", lambda xp, x: xp.sort(x, axis=-1), (M,)),
+    ("sort descending", lambda xp, x: xp.sort(x, axis=0, descending=True) ** 2, (M,)),
+    ("repeat", lambda xp, x: xp.repeat(x, 2, axis=1) ** 2, (M,)),
+    ("repeat each its own", lambda xp, x: xp.repeat(x, (0, 3, 1, 2), axis=-1) ** 2, (M,)),
     ("sign", lambda xp, x: xp.sign(x) * x, (X,)),
     ("clip", lambda xp, x: xp.clip(x, -0.5, 0.4), (X,)),
     ("where", lambda xp, x, y: xp.where(x > 0, x * y, y), (M, M[::-1].copy())),
@@ -225,4 +230,11 @@ def complex_cases() -> list[Case]:
     cases.append(Case("var", lambda xp, x: xp.var(x, axis=0), (z,)))
     cases.append(Case("sum", lambda xp, x: xp.sum(x, axis=0), (z,)))
     cases.append(Case("prod", lambda xp, x: xp.prod(x, axis=0), (z,)))
+    cases.append(Case("cumulative_prod", lambda xp, x: xp.cumulative_prod(x, axis=1), (z,)))
+    cases.append(Case("cumulative_sum", lambda xp, x: xp.cumulative_sum(x, axis=1), (z,)))
+    of_real = ("rfft", "rfftn", "ihfft")
+    cases += [
+        Case(name, lambda xp, x, name=name: getattr(xp.fft, name)(x), (z.real.copy() if name in of_real else z,))
+        for name in ("fft", "ifft", "fftn", "ifftn", "irfft", "irfftn", "hfft", "fftshift", "ifftshift", *of_real)
+    ]
     return [*cases, *(Case(*row) for row in cases_linalg.COMPLEX)]

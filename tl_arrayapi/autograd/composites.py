@@ -12,6 +12,7 @@ from typing import Any
 from tl_arrayapi.autograd.array import Array, bind
 from tl_arrayapi.autograd.indexing import getitem, setitem, take_along_axis
 from tl_arrayapi.autograd.linear import LINALG, tensordot, vecdot
+from tl_arrayapi.autograd.rearranging import repeat
 from tl_arrayapi.autograd.rules.indexing import SEARCHSORTED
 from tl_arrayapi.autograd.rules.reduction import reduced_axes
 from tl_arrayapi.errors import ArgumentError, ShapeError
@@ -113,10 +114,12 @@ def _meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
 
 
 def _diff(xp: Any, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
+    if n == 0:
+        return xp.lift(x)
     parts = [part for part in (prepend, x, append) if part is not None]
     x = xp.concat(parts, axis=axis) if len(parts) > 1 else xp.lift(x)
     before = (slice(None),) * (axis % x.ndim)
-    for _ in range(n):
+    for _ in range(min(n, x.shape[axis])):  # no differences of nothing
         x = x[(*before, slice(1, None), ...)] - x[(*before, slice(None, -1), ...)]
     return x
 
@@ -152,6 +155,7 @@ COMPOSITES: dict[str, Callable[..., Any]] = {
     "broadcast_shapes": _broadcast_shapes,
     "meshgrid": _meshgrid,
     "diff": _diff,
+    "repeat": repeat,
     "sort": _sort,
     "tensordot": tensordot,
     "vecdot": vecdot,

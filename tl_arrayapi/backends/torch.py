@@ -32,6 +32,19 @@ def _embed(x: Any, /, shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
     return out
 
 
+def _roll(x: Any, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Any:
+    if isinstance(shift, int) and isinstance(axis, tuple):
+        shift = (shift,) * len(axis)
+    return torch.roll(x, shift, axis)
+
+
+def _unique_all(x: Any, /) -> tuple[Any, ...]:
+    values, inverse, counts = torch.unique(x, return_inverse=True, return_counts=True)
+    places = torch.arange(x.numel(), device=x.device)
+    first = torch.full(values.shape, x.numel(), device=x.device).scatter_reduce(0, inverse.reshape(-1), places, "amin")
+    return values, first, inverse, counts
+
+
 class TorchBackend(Backend):
     """Describe PyTorch; a device is ``"cpu"``, ``"cuda:0"`` or another that torch.device takes.
 
@@ -44,8 +57,14 @@ class TorchBackend(Backend):
 
     @property
     def functions(self) -> Mapping[str, Callable[..., Any]]:
-        """The adjoint of a slice by assignment, and relu in one kernel."""
-        return {"embed": _embed, "embed_add": _embed_add, "relu": torch.relu}
+        """The adjoint of a slice by assignment, relu in one kernel, and what torch has in a narrower form or not."""
+        return {
+            "embed": _embed,
+            "embed_add": _embed_add,
+            "relu": torch.relu,
+            "roll": _roll,
+            "unique_all": _unique_all,
+        }
 
     def special(self, name: str) -> Callable[..., Any] | None:
         """Return the function of torch.special, or SciPy's by way of the host."""

@@ -12,8 +12,8 @@ from tl_arrayapi.autograd.rules import (
     movement,
     powers,
     reduction,
+    sets,
     special,
-    unruled,
 )
 
 __all__ = [
@@ -28,6 +28,6 @@ __all__ = [
     "movement",
     "powers",
     "reduction",
+    "sets",
     "special",
-    "unruled",
 ]

@@ -41,6 +41,8 @@ def _extremum(xp: Any, g: Any, out: Any, x: Any, axis: _Axis = None, keepdims: b
 
 
 def _prod(xp: Any, g: Any, out: Any, x: Any, axis: _Axis = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    if 0 in x.shape:
+        return xp.zeros_like(x)
     # The product of all others, from both sides: dividing the product by x would fail where x is 0.
     axes = reduced_axes(axis, x.ndim)
     kept = tuple(i for i in range(x.ndim) if i not in axes)
@@ -75,11 +77,41 @@ def _cumulative_sum(
     return xp.flip(xp.cumulative_sum(xp.flip(g, axis=axis), axis=axis), axis=axis)
 
 
+def _cumulative_prod(
+    xp: Any, g: Any, out: Any, x: Any, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Any:
+    # What element j has a part in is the product before it, times what comes after: g_j + x_{j+1} (g_{j+1} + ...).
+    # There is no division in it, which would fail where x is 0.
+    if 0 in x.shape:
+        return xp.zeros_like(x)
+    axis = 0 if axis is None else axis
+    g, out, x = (xp.moveaxis(array, axis, -1) for array in (g, out, x))
+    if include_initial:
+        g, before = g[..., 1:], out[..., :-1]
+    else:
+        before = xp.concat([xp.ones_like(out[..., :1]), out[..., :-1]], axis=-1)
+    return xp.moveaxis(before * _weighted_tails(xp, g, x[..., 1:]), -1, axis)
+
+
+def _weighted_tails(xp: Any, g: Any, factors: Any) -> Any:
+    """Return t_j = g_j + factors_j t_{j+1} along the last axis, in log2 n steps, each of which doubles the number of
+    terms.
+    """
+    step, count = 1, g.shape[-1]
+    while step < count:
+        g = xp.concat([g[..., :-step] + factors * g[..., step:], g[..., -step:]], axis=-1)
+        if 2 * step < count:
+            factors = factors[..., :-step] * factors[..., step:]
+        step *= 2
+    return g
+
+
 define("sum", Kind.REDUCTION, _sum)
 define("max", Kind.REDUCTION, _extremum)
 define("min", Kind.REDUCTION, _extremum)
 define("prod", Kind.REDUCTION, _prod)
 define("cumulative_sum", Kind.SCAN, _cumulative_sum)
+define("cumulative_prod", Kind.SCAN, _cumulative_prod)
 
 for _name in ("all", "any", "argmax", "argmin", "count_nonzero"):
     define(_name, Kind.REDUCTION, operands=1, zero_gradient=True)

@@ -14,6 +14,8 @@ __all__ = ["FUNCTIONS", "chunk_sizes", "fill_block", "fill_box", "scatter_add"]
 
 
 def _reshape(x: Any, /, shape: tuple[int, ...], *, copy: bool | None = None) -> Any:
+    if 0 in x.shape:  # which Dask reshapes to some shapes only
+        return dask.array.zeros_like(x, shape=numpy.empty(x.shape).reshape(shape).shape)
     try:
         return dask.array.reshape(x, shape)
     except (NotImplementedError, ValueError):
@@ -21,6 +23,14 @@ def _reshape(x: Any, /, shape: tuple[int, ...], *, copy: bool | None = None) -> 
         if any(math.isnan(n) for n in x.shape):
             raise
         return dask.array.reshape(dask.array.reshape(x.rechunk(-1), (-1,)), shape)
+
+
+def _roll(x: Any, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...] | None = None) -> Any:
+    if 0 in x.shape:
+        return x
+    if isinstance(shift, int) and isinstance(axis, tuple):
+        shift = (shift,) * len(axis)
+    return dask.array.roll(x, shift, axis)
 
 
 def _searchsorted(x1: Any, x2: Any, /, *, side: str = "left") -> Any:
@@ -41,6 +51,7 @@ def _of_unknown_length(name: str) -> Callable[..., Any]:
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "reshape": _reshape,
+    "roll": _roll,
     "searchsorted": _searchsorted,
     **{name: _of_unknown_length(name) for name in ("unique_all", "unique_counts", "unique_inverse", "unique_values")},
     **fourier.FUNCTIONS,
