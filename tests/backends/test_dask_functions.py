@@ -10,26 +10,6 @@ da = pytest.importorskip("dask.array")
 pytestmark = pytest.mark.parametrize("xp", ["dask"], indirect=True)
 
 
-def positive_definite(*shape):
-    root = np.random.default_rng(2).normal(size=shape)
-    return root @ root.mT + np.eye(shape[-1])
-
-
-@pytest.mark.parametrize("upper", [False, True])
-@pytest.mark.parametrize(
-    ("shape", "chunks"),
-    [((4, 4), 2), ((3, 3), 2), ((4, 4), (4, 1)), ((2, 3, 3), (1, 2, 2)), ((3, 2, 2, 2), 2)],
-    ids=str,
-)
-def test_cholesky_works_on_every_chunking_and_on_stacks(xp, shape, chunks, upper):
-    x = positive_definite(*shape)
-    found = backends.get(da).functions["linalg.cholesky"](da.from_array(x, chunks=chunks), upper=upper)
-    expected = np.linalg.cholesky(x)
-    assert found.dtype == expected.dtype
-    assert found.shape == shape
-    np.testing.assert_allclose(found.compute(), expected.mT if upper else expected, rtol=1e-12, atol=1e-14)
-
-
 @pytest.mark.parametrize(
     "chunks", [-2, (-2, 3), (3, 0), ((5, 0), (7,)), ((6, -1), (7,)), "nonsense", (1, 2, 3)], ids=str
 )

@@ -131,9 +131,10 @@ def _slogdet(xp: Any, g: Any, out: Any, x: Any) -> Any:
         weight = turn if weight is None else weight + turn
     if weight is None:
         return xp.zeros_like(x)
-    singular = (sign == 0)[..., None, None]
-    inverse = xp.where(singular, xp.full_like(x, math.inf), _inverse_transposed(xp, x, singular))
-    return weight[..., None, None] * inverse
+    weight, singular = weight[..., None, None], (sign == 0)[..., None, None]
+    found = weight * _inverse_transposed(xp, x, singular)
+    # As that of log at 0; but nothing times infinity stays nothing.
+    return xp.where(singular & (weight != 0), xp.full_like(found, math.inf), found)
 
 
 # ---- the Cholesky factor

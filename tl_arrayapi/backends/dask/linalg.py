@@ -23,21 +23,25 @@ def _on_chunk(*operands: Any, function: str, **static: Any) -> Any:
 
 
 def _whole(function: str, signature: str, *operands: Any, sizes: dict[str, int] | None = None, **static: Any) -> Any:
-    """Return ``function`` of arrays whose last axes the signature names, each matrix made one chunk, other chunks kept.
+    """Return ``function`` of matrices with the axes that the signature names, each made one chunk, stacks' chunks kept.
 
-    One matrix of a single element says of which type and dtype the results are.
+    Matrices of a single element say of which type and dtype the results are.
     """
+    whole = [x if x.numblocks[-2:] == (1, 1) else x.rechunk({x.ndim - 2: -1, x.ndim - 1: -1}) for x in operands]
+    if len(whole) > 1:
+        # Labels counted from the end, the matrices' own left apart: stacks broadcast, and must be cut alike.
+        labels = [(*range(2 - x.ndim, 0), f"{i} rows", f"{i} columns") for i, x in enumerate(whole)]
+        _, whole = dask.array.core.unify_chunks(*(item for pair in zip(whole, labels, strict=True) for item in pair))
     samples = [numpy.ones_like(x._meta, shape=(1,) * x.ndim) for x in operands]
     sample = _on_chunk(*samples, function=function, **static)
     meta = tuple(numpy.asanyarray(x) for x in sample) if isinstance(sample, tuple) else numpy.asanyarray(sample)
     return dask.array.apply_gufunc(
         _on_chunk,
         signature,
-        *operands,
+        *whole,
         function=function,
         meta=meta,
         output_sizes=sizes,
-        allow_rechunk=True,
         **static,
     )
 
@@ -69,7 +73,7 @@ def _cholesky(x: Any, /, *, upper: bool = False) -> Any:
 
 
 def _solve(x1: Any, x2: Any, /) -> Any:
-    return _whole("solve", "(i,i),(i)->(i)" if x2.ndim == 1 else "(i,i),(i,k)->(i,k)", x1, x2)
+    return _whole("solve", "(i,i),(i,k)->(i,k)", x1, x2)
 
 
 def _qr(x: Any, /, *, mode: str = "reduced") -> Any:
