@@ -73,7 +73,7 @@ _SPECIAL = """
 def _calls(module: str, text: str) -> list[str]:
     """Return the calls in ``text``, which are divided by spaces outside of parentheses."""
     calls, depth, start = [], 0, 0
-    for i, c in enumerate(text):
+    for i, c in enumerate(text := text + " "):
         depth += (c in "([{") - (c in ")]}")
         if c.isspace() and depth == 0:
             calls += [text[start:i]] if text[start:i].strip() else []
