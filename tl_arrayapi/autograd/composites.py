@@ -34,6 +34,7 @@ def _count(x: Any, axis: _Axis) -> int:
 
 
 def _mean(xp: Any, x: Any, /, *, axis: _Axis = None, keepdims: bool = False) -> Any:
+    x = xp.lift(x)
     count = _count(x, axis)
     wide = xp.ground.wider(x.dtype)
     if wide is None:
@@ -42,6 +43,7 @@ def _mean(xp: Any, x: Any, /, *, axis: _Axis = None, keepdims: bool = False) -> 
 
 
 def _var(xp: Any, x: Any, /, *, axis: _Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+    x = xp.lift(x)
     wide = xp.ground.wider(x.dtype)
     if wide is not None:
         spread = _var(xp, xp.astype(x, wide), axis=axis, correction=correction, keepdims=keepdims)

@@ -33,6 +33,13 @@ def _roll(x: Any, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...
     return dask.array.roll(x, shift, axis)
 
 
+def _matmul(x1: Any, x2: Any, /) -> Any:
+    # Dask adds up the products of chunks, those of small integers in a wider dtype.
+    product = dask.array.matmul(x1, x2)
+    dtype = numpy.result_type(x1.dtype, x2.dtype)
+    return product if product.dtype == dtype else product.astype(dtype)
+
+
 def _searchsorted(x1: Any, x2: Any, /, *, side: str = "left") -> Any:
     # Dask writes into what NumPy returns for a chunk, which for 0-d x2 is a scalar.
     found = dask.array.searchsorted(x1, dask.array.atleast_1d(x2), side=side)
@@ -51,6 +58,7 @@ def _of_unknown_length(name: str) -> Callable[..., Any]:
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "reshape": _reshape,
+    "matmul": _matmul,
     "roll": _roll,
     "searchsorted": _searchsorted,
     **{name: _of_unknown_length(name) for name in ("unique_all", "unique_counts", "unique_inverse", "unique_values")},
