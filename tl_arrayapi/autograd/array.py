@@ -182,8 +182,12 @@ class Array:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         """Return a constant as a NumPy array; a watched array is refused."""
         refuse_watched(self, "a NumPy function or numpy.asarray")
-        host = self.level.namespace.backend.to_host(bottom(self))
-        return host if dtype is None else host.astype(dtype)
+        value: Any = bottom(self)
+        host = value.__array__() if isinstance(value, StandIn) else self.level.namespace.backend.to_host(value)
+        if dtype is not None and host.dtype != dtype:
+            return host.astype(dtype)
+        # NumPy takes the promise of a copy at its word, and writes to what it is given.
+        return host.copy() if copy else host
 
     def __dlpack__(
         self,

@@ -53,13 +53,14 @@ class Batched(StandIn):
     def __repr__(self) -> str:
         return f"{self.data.shape[0]} of shape {self.shape}: {bottom(self.data)!r}"
 
-    def _refuse(self, *_: Any) -> Any:
+    def _refuse(self, *_: Any, **__: Any) -> Any:
         raise WatchedError(
             f"under vmap an array has a value for every example, and no single one to branch on or to convert "
             f"({user_line()}): use xp.where, or stack the results of a loop"
         )
 
-    __bool__ = __int__ = __float__ = __complex__ = __index__ = __array__ = __dlpack__ = _refuse
+    __bool__ = __int__ = __float__ = __complex__ = __index__ = _refuse
+    __array__ = __dlpack__ = __dlpack_device__ = _refuse
 
 
 class Batch(Level):
