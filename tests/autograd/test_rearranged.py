@@ -283,3 +283,15 @@ def test_distinct_values_under_where_keep_no_cotangent_of_the_branch_not_taken()
 
     with np.errstate(all="ignore"):
         np.testing.assert_array_equal(tl.grad(loss)(V), np.ones(6))
+
+
+# ---- casts
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "bool"])
+def test_what_is_cut_to_an_integer_or_a_boolean_does_not_move_with_it(xp, dtype):
+    def loss(x):
+        space = tl.array_namespace(x)
+        cut = space.astype(space.astype(x, getattr(space, dtype)), x.dtype)
+        return space.sum(cut * x) + space.sum(cut * cut)
+
+    got = xp.to_numpy(tl.grad(loss)(xp.asarray([1.5, 2.5])))
+    np.testing.assert_allclose(got, np.asarray([1.5, 2.5]).astype(dtype).astype(float))

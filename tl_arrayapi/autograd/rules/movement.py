@@ -51,6 +51,12 @@ def _stack(xp: Any, g: Any, out: Any, *xs: Any, axis: int = 0) -> list[Any]:
     return [g[(*before, i, ...)] for i in range(len(xs))]
 
 
+def _astype(xp: Any, g: Any, out: Any, x: Any, dtype: Any, copy: bool = True, device: Any = None) -> Any:
+    # The tape brings a cotangent back to its operand's dtype, and drops what is imaginary. What was cut to an integer
+    # or a boolean does not move with it.
+    return g if xp.isdtype(out.dtype, ("real floating", "complex floating")) else xp.zeros_like(x)
+
+
 define("broadcast_to", _M, lambda xp, g, out, x, shape: g, positional=("shape",))
 define("concat", _M, gather=_concat, operands=1)
 define("expand_dims", _M, lambda xp, g, out, x, axis=0: xp.reshape(g, x.shape))
@@ -76,5 +82,4 @@ define("tile", _M, _tile, positional=("repetitions",))
 define("tril", _M, lambda xp, g, out, x, k=0: xp.tril(g, k=k))
 define("triu", _M, lambda xp, g, out, x, k=0: xp.triu(g, k=k))
 
-# The tape brings a cotangent back to its operand's dtype, and drops what is imaginary: nothing is left to do here.
-define("astype", Kind.CAST, lambda xp, g, out, x, dtype, copy=True, device=None: g, positional=("dtype",))
+define("astype", Kind.CAST, _astype, positional=("dtype",))
