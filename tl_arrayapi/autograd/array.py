@@ -83,6 +83,7 @@ class StandIn:
     shape: Any
     dtype: Any
     device: Any
+    __array__: Any
 
 
 class Array:
@@ -182,7 +183,7 @@ class Array:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         """Return a constant as a NumPy array; a watched array is refused."""
         refuse_watched(self, "a NumPy function or numpy.asarray")
-        value: Any = bottom(self)
+        value = bottom(self)
         host = value.__array__() if isinstance(value, StandIn) else self.level.namespace.backend.to_host(value)
         if dtype is not None and host.dtype != dtype:
             return host.astype(dtype)
