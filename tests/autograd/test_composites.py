@@ -54,8 +54,8 @@ CALLS = [
     ("linalg.trace", (SQUARE,), lambda xp, x: xp.linalg.trace(x, offset=1), ("int8", *FLOATS)),
     ("linalg.vecdot", (MATRIX, [1, 2, 3]), lambda xp, x, y: xp.linalg.vecdot(x, y), NUMBERS),
     *(
-        (f"linalg.vector_norm {order}", (MATRIX,), lambda xp, x, p=order: xp.linalg.vector_norm(x, axis=1, ord=p), FLOATS)
-        for order in (math.inf, -math.inf, 0, 1, 2, 3, 0.5, -1)
+        (f"vector_norm {p}", (MATRIX,), lambda xp, x, p=p: xp.linalg.vector_norm(x, axis=1, ord=p), FLOATS)
+        for p in (math.inf, -math.inf, 0, 1, 2, 3, 0.5, -1)
     ),
 ]  # fmt: skip
 
