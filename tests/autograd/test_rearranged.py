@@ -295,3 +295,12 @@ def test_what_is_cut_to_an_integer_or_a_boolean_does_not_move_with_it(xp, dtype)
 
     got = xp.to_numpy(tl.grad(loss)(xp.asarray([1.5, 2.5])))
     np.testing.assert_allclose(got, np.asarray([1.5, 2.5]).astype(dtype).astype(float))
+
+
+def test_statistics_of_halves_do_not_overflow(xp):
+    ours, x = tl.namespace(xp.namespace), xp.asarray([300.0, -300.0] * 400, "float16")
+    assert float(xp.to_numpy(ours.std(x).value)) == 300.0
+    assert float(xp.to_numpy(ours.mean(x + 300.0).value)) == 300.0
+    g = tl.grad(lambda x: tl.array_namespace(x).std(x))(x)
+    assert g.dtype == x.dtype
+    np.testing.assert_allclose(xp.to_numpy(g), np.sign(xp.to_numpy(x)) / 800, rtol=1e-3)

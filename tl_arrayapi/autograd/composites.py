@@ -56,6 +56,9 @@ def _var(xp: Any, x: Any, /, *, axis: _Axis = None, correction: float = 0.0, kee
 
 
 def _std(xp: Any, x: Any, /, *, axis: _Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
+    wide = xp.ground.wider(x.dtype)
+    if wide is not None:
+        return xp.astype(_std(xp, xp.astype(x, wide), axis=axis, correction=correction, keepdims=keepdims), x.dtype)
     return xp.sqrt(_var(xp, x, axis=axis, correction=correction, keepdims=keepdims))
 
 
