@@ -10,7 +10,12 @@ from benchmarks.timing import ratio
 
 __all__ = ["render"]
 
-WAYS = {"vmap": "vmap", "loop": "a loop", "by_hand": "NumPy by hand, batched"}
+WAYS = {
+    "vmap": "vmap",
+    "loop": "a loop",
+    "loop_by_hand": "NumPy by hand, a loop",
+    "batch_by_hand": "NumPy by hand, one batch",
+}
 MAPPED = {"loss": "the loss", "gradient": "its gradient"}
 NETWORKS = {"plain": "without", "checkpoint": "with checkpoint"}
 
