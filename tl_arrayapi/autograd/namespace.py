@@ -78,6 +78,8 @@ class Namespace:
         """
         inner = getattr(self.inner, where, None) if where else self.inner
         primitive = PRIMITIVES.get((where, name))
+        if where == "special" and name in special.NEEDED and self.function(where, special.NEEDED[name]) is None:
+            return None
         if name in _WRITTEN[where]:
             function = composites.bound(_WRITTEN[where][name], self)
         elif name in creation.CREATION[where] and hasattr(inner, name):

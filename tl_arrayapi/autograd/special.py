@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["COMPOSITES"]
+__all__ = ["COMPOSITES", "NEEDED"]
 
 _Axis = int | tuple[int, ...] | None
 
@@ -111,3 +111,16 @@ COMPOSITES: dict[str, Callable[..., Any]] = {
     "pdtrc": _pdtrc,
     "softmax": _softmax,
 }
+
+NEEDED = {
+    "chdtri": "gammainccinv",
+    "fdtr": "betainc",
+    "fdtrc": "betainc",
+    "fdtri": "betaincinv",
+    "gdtr": "gammainc",
+    "gdtrc": "gammaincc",
+    "multigammaln": "gammaln",
+    "pdtr": "gammaincc",
+    "pdtrc": "gammainc",
+}
+"""The primitives that some of them are written with: where a library lacks one, it lacks the other."""
