@@ -4,6 +4,7 @@
 
     TLError
     ├── ShapeError         (ValueError)           a shape, or a number of elements, is wrong
+    │   └── IndexShapeError (IndexError)          an index does not fit the shape that it indexes
     ├── DTypeError         (TypeError)            a dtype is wrong, or the library does not have it
     ├── DeviceError        (ValueError)           an array is on the wrong device, or the device does not exist
     ├── NamespaceError     (TypeError)            arrays of two libraries are mixed, or something is not an array at all
@@ -32,6 +33,7 @@ __all__ = [
     "DTypeError",
     "DeviceError",
     "GradientError",
+    "IndexShapeError",
     "MissingLibraryError",
     "NamespaceError",
     "NoRuleError",
@@ -51,6 +53,10 @@ class TLError(Exception):
 
 class ShapeError(TLError, ValueError):
     """A shape, or a number of elements, is not the one expected."""
+
+
+class IndexShapeError(ShapeError, IndexError):
+    """An index does not fit the shape of the array that it indexes."""
 
 
 class DTypeError(TLError, TypeError):

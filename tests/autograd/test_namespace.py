@@ -338,3 +338,25 @@ def test_an_integer_array_times_a_complex_number_is_the_librarys_own(xp):
     x = xp.asarray([1, 2], dtype="int32")
     out = tl.namespace(xp.namespace).asarray(x) * 1j
     np.testing.assert_array_equal(xp.to_numpy(out.value), [1j, 2j])
+
+
+def test_a_boolean_index_that_does_not_fit_is_an_index_error(xp):
+    ours = tl.namespace(xp.namespace)
+    x = ours.asarray(xp.asarray([[1.0, 2.0], [3.0, 4.0]]))
+    for shape in [(3,), (2, 3), (2, 2, 1)]:
+        mask = ours.zeros(shape, dtype=ours.bool, device=x.device)
+        with pytest.raises(IndexError, match="does not fit"):
+            x[mask]
+        with pytest.raises(IndexError, match="does not fit"):
+            x[mask] = 0.0
+
+
+def test_an_empty_boolean_index_selects_nothing(xp):
+    ours = tl.namespace(xp.namespace)
+    x = ours.asarray(xp.asarray([[1.0, 2.0], [3.0, 4.0]]))
+    for shape in [(0,), (2, 0), (0, 2)]:
+        mask = ours.zeros(shape, dtype=ours.bool, device=x.device)
+        x[mask] = 0.0
+        if xp.name not in ("dask", "strict-flags"):  # these do not read what has no known length
+            assert x[mask].shape == (0, 2)[: 3 - len(shape)]
+    np.testing.assert_array_equal(xp.to_numpy(x.value), [[1.0, 2.0], [3.0, 4.0]])

@@ -11,7 +11,7 @@ from typing import Any
 
 from tl_arrayapi.autograd.array import Array, StandIn, bind, held, watched
 from tl_arrayapi.autograd.rules.indexing import GETITEM, PUT, WRITERS
-from tl_arrayapi.errors import DTypeError, ShapeError, WatchedError
+from tl_arrayapi.errors import DTypeError, IndexShapeError, ShapeError, WatchedError
 
 __all__ = ["getitem", "setitem", "take_along_axis"]
 
@@ -25,8 +25,7 @@ def getitem(xp: Any, x: Any, key: Any, /) -> Any:
     """
     parts = _parts(xp, x, key)
     if _is_mask(xp, parts):
-        _check_mask(x, parts[0])
-        return _masked(xp, x, parts[0])
+        return _masked(xp, x, _fitting(xp, x, parts[0]))
     if any(type(part) is Array for part in parts):
         return _Gather.of(xp, x, parts).read()
     return _Basic.of(x.shape, parts).read(xp, x)
@@ -49,8 +48,7 @@ def setitem(xp: Any, x: Any, key: Any, value: Any, /) -> Any:
     value = _value(xp, x, value)
     parts = _parts(xp, x, key)
     if _is_mask(xp, parts):
-        _check_mask(x, parts[0])
-        return _written_where(xp, x, parts[0], value)
+        return _written_where(xp, x, _fitting(xp, x, parts[0]), value)
     if any(type(part) is Array for part in parts):
         return _Gather.of(xp, x, parts).written(value)
     return _Basic.of(x.shape, parts).written(xp, x, value)
@@ -212,11 +210,14 @@ def _forward(part: slice, length: int) -> slice:
 
 
 # ---- one boolean array
-def _check_mask(x: Any, mask: Any) -> None:
-    if mask.shape != x.shape[: mask.ndim]:
-        raise ShapeError(
+def _fitting(xp: Any, x: Any, mask: Any) -> Any:
+    """Return ``mask`` with the lengths of the first axes of ``x``; an empty axis of it selects nothing."""
+    lengths = x.shape[: mask.ndim]
+    if mask.ndim > x.ndim or any(n not in (0, m) for n, m in zip(mask.shape, lengths, strict=True)):
+        raise IndexShapeError(
             f"a boolean index of shape {mask.shape} does not fit the first axes of an array of shape {x.shape}"
         )
+    return mask if mask.shape == lengths else xp.zeros(lengths, dtype=mask.dtype, device=x.device)
 
 
 def _masked(xp: Any, x: Any, mask: Any) -> Any:
