@@ -1,7 +1,7 @@
 """vmap against a loop: a small network's loss, and its gradient, for each of many samples.
 
-The loop calls the same function once a sample; the loss then runs on NumPy's own functions. Two more are by hand, in plain
-NumPy: a loop that does no more than it must, and one batched computation, the least that vmap could take.
+The loop calls the same function once a sample; the loss then runs on NumPy's own functions. By hand, in plain NumPy, is
+a loop that does no more than it must, and one batched computation, the least that vmap could take.
 """
 
 from collections.abc import Callable
