@@ -79,6 +79,34 @@ def test_a_linear_function_is_mapped_as_in_a_loop(name):
     np.testing.assert_allclose(got, np.stack([f(host, row) for row in rows]), rtol=1e-12)
 
 
+MORE = {
+    "sort": lambda xp, x: xp.sort(x, axis=1, descending=True),
+    "argsort": lambda xp, x: x * xp.astype(xp.argsort(x, axis=0), x.dtype),
+    "take_along_axis": lambda xp, x: xp.take_along_axis(x, xp.argsort(x, axis=1), axis=1),
+    "cumulative_prod": lambda xp, x: xp.cumulative_prod(x, axis=1, include_initial=True),
+    "repeat each its own": lambda xp, x: xp.repeat(x, (1, 0, 2), axis=1),
+    "searchsorted": lambda xp, x: xp.take(x[0, 0, :], xp.searchsorted(xp.sort(x[0, 0, :]), x[0, 0, :3])),
+}
+
+
+@pytest.mark.parametrize("name", [*LINEAR, *MORE])
+def test_dask_computes_nothing_for_a_gradient(name):
+    da = pytest.importorskip("dask.array")
+    ran = []
+
+    def count(block):
+        ran.append(block.shape)
+        return block
+
+    x = da.from_array(X, chunks=(1, 2, 3)).map_blocks(count, dtype=X.dtype, meta=np.empty((0, 0, 0)))
+    f = {**LINEAR, **MORE}[name]
+    out, pullback = tl.vjp(lambda x: f(tl.array_namespace(x), x), x)
+    (g,) = pullback(out)
+    assert not ran
+    expected = tl.vjp(lambda x: f(tl.array_namespace(x), x), X)[1](f(host, X))[0]
+    np.testing.assert_allclose(g.compute(scheduler="sync"), expected, rtol=1e-12)
+
+
 # ---- repeat
 @pytest.mark.parametrize("axis", [None, 1, -1])
 def test_each_element_may_be_repeated_its_own_number_of_times(xp, axis):
