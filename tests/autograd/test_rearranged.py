@@ -138,8 +138,10 @@ def test_numbers_of_repeats_may_be_an_array(xp, times):
 @pytest.mark.parametrize(
     ("repeats", "error", "words"),
     [
-        (-1, "ArgumentError", "0 or more; got -1"),
-        ((1, -1, 0), "ArgumentError", "0 or more"),
+        (-1, "ArgumentError", "0 or more; got .-1"),
+        ((1, -1, 0), "ArgumentError", r"0 or more; got \(1, -1, 0\)"),
+        ((1, 1.5, 0), "ArgumentError", r"integer.*got \(1, 1.5, 0\)"),
+        (np.asarray([1.0, 1.0, 0.0]), "DTypeError", "float64: cast it"),
         (np.asarray([1, -1, 0]), "ArgumentError", "negative"),
         ((1, 2), "ShapeError", r"one number of repeats, or 3.*got shape \(2,\)"),
         (np.ones((3, 1), dtype="int64"), "ShapeError", r"got shape \(3, 1\)"),
@@ -149,6 +151,11 @@ def test_numbers_of_repeats_may_be_an_array(xp, times):
 def test_repeats_that_cannot_be_are_refused(repeats, error, words):
     with pytest.raises(getattr(tl.errors, error), match=words):
         tl.namespace(np).repeat(np.ones(3), repeats)
+
+
+def test_an_axis_to_repeat_along_that_is_not_there_is_refused():
+    with pytest.raises(tl.errors.ArgumentError, match=r"axis 2 of an array of shape \(2, 3\)"):
+        tl.namespace(np).repeat(np.ones((2, 3)), 2, axis=2)
 
 
 def test_numbers_of_repeats_that_differ_between_examples_are_refused():

@@ -3,7 +3,7 @@
 import numbers
 from typing import Any
 
-from tl_arrayapi.errors import ArgumentError, BackendError, ShapeError
+from tl_arrayapi.errors import ArgumentError, BackendError, DTypeError, ShapeError
 
 __all__ = ["repeat"]
 
@@ -13,38 +13,44 @@ def repeat(xp: Any, x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
     x = xp.lift(x)
     if axis is None:
         x, axis = xp.reshape(x, (-1,)), 0
+    if not -x.ndim <= axis < x.ndim:
+        raise ArgumentError(f"repeat along axis {axis} of an array of shape {x.shape}: there is no such axis")
     axis = axis % x.ndim
     before, count, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
-    if not isinstance(repeats, numbers.Integral):
-        return xp.take(x, _places(xp, repeats, count, x.device), axis=axis)
-    times = int(repeats)
-    if times < 0:
-        raise ArgumentError(f"repeat takes numbers of repeats that are 0 or more; got {times}")
-    rows = xp.broadcast_to(xp.expand_dims(x, axis=axis + 1), (*before, count, times, *after))
-    return xp.reshape(rows, (*before, count * times, *after))
-
-
-def _places(xp: Any, repeats: Any, count: int, device: Any) -> Any:
-    """Return, for each element of the result, its place among the ``count`` elements that are repeated."""
-    total: int | None = None
+    if isinstance(repeats, numbers.Integral):
+        (times,) = _checked((int(repeats),))
+        rows = xp.broadcast_to(xp.expand_dims(x, axis=axis + 1), (*before, count, times, *after))
+        return xp.reshape(rows, (*before, count * times, *after))
+    integer = xp.arange(0, device=x.device).dtype
+    total = None
     if isinstance(repeats, (tuple, list)):
-        if any(times < 0 for times in repeats):
-            raise ArgumentError(f"repeat takes numbers of repeats that are 0 or more; got {repeats}")
-        total = sum(repeats) * (count if len(repeats) == 1 else 1)
-        repeats = xp.asarray(repeats, dtype=xp.int64, device=device)
-    repeats = xp.lift(repeats, "the repeats")
+        total = sum(_checked(repeats)) * (count if len(repeats) == 1 else 1)
+        repeats = xp.asarray(repeats, dtype=integer, device=x.device)
+    repeats = xp.lift(repeats, "the numbers of repeats")
+    if not xp.isdtype(repeats.dtype, "integral"):
+        raise DTypeError(f"repeat takes integer numbers of repeats; got an array of dtype {repeats.dtype}: cast it")
     if repeats.shape not in ((), (1,), (count,)):
         raise ShapeError(f"repeat takes one number of repeats, or {count}, one an element; got shape {repeats.shape}")
-    repeats = xp.broadcast_to(repeats, (count,))
-    if total is None:
-        if xp.backend.lazy:
-            raise BackendError(
-                f"{xp.backend.name} computes nothing before it is asked to, and the length of a repeat by an array "
-                "would be unknown: give the repeats as an integer, or as a tuple of integers"
-            )
-        if bool(xp.any(repeats < 0)):
-            raise ArgumentError("repeat takes numbers of repeats that are 0 or more; got a negative one")
-        total = int(xp.sum(repeats))
+    total = _total(xp, repeats, count) if total is None else total
     # Element i of the result lies before the end of its element's last repeat, and not before that of the one before.
-    ends = xp.cumulative_sum(repeats)
-    return xp.searchsorted(ends, xp.arange(total, dtype=ends.dtype, device=device), side="right")
+    ends = xp.cumulative_sum(xp.broadcast_to(xp.astype(repeats, integer), (count,)))
+    places = xp.searchsorted(ends, xp.arange(total, dtype=ends.dtype, device=x.device), side="right")
+    return xp.take(x, places, axis=axis)
+
+
+def _checked(repeats: Any) -> Any:
+    if not all(isinstance(times, numbers.Integral) and times >= 0 for times in repeats):
+        raise ArgumentError(f"repeat takes integer numbers of repeats, 0 or more; got {repeats}")
+    return repeats
+
+
+def _total(xp: Any, repeats: Any, count: int) -> int:
+    """Return the sum of an array of repeats, which is read for it."""
+    if xp.backend.lazy:
+        raise BackendError(
+            f"{xp.backend.name} computes nothing before it is asked to, and the length of a repeat by an array "
+            "would be unknown: give the repeats as an integer, or as a tuple of integers"
+        )
+    if bool(xp.any(repeats < 0)):
+        raise ArgumentError("repeat takes numbers of repeats that are 0 or more; got a negative one in the array")
+    return int(xp.sum(repeats)) * (1 if repeats.shape == (count,) else count)
