@@ -119,10 +119,12 @@ class Batch(Level):
                 f"an array is used in {primitive.name} after the mapped function has returned ({user_line()}): "
                 f"return it from the function"
             )
-        mine = [type(x) is Array and x.level is self for x in operands]
-        values = [x.value.data if own else x for x, own in zip(operands, mine, strict=True)]
-        # Lifted, so that every operand below has a shape and a namespace's functions.
-        values = [x if type(x) is Array else Array(x, self.ground) for x in values]
+        values, mine = [], []
+        for x in operands:
+            own = type(x) is Array and x.level is self
+            mine.append(own)
+            # Lifted, so that every operand below has a shape and a namespace's functions.
+            values.append(x.value.data if own else x if type(x) is Array else Array(x, self.ground))
         rule = BY_NAME.get(primitive.name) or BY_KIND.get(primitive.kind)
         if rule is None:
             raise NoRuleError(
