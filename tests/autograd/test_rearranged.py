@@ -153,11 +153,6 @@ def test_repeats_that_cannot_be_are_refused(repeats, error, words):
         tl.namespace(np).repeat(np.ones(3), repeats)
 
 
-def test_an_axis_to_repeat_along_that_is_not_there_is_refused():
-    with pytest.raises(tl.errors.ArgumentError, match=r"axis 2 of an array of shape \(2, 3\)"):
-        tl.namespace(np).repeat(np.ones((2, 3)), 2, axis=2)
-
-
 def test_numbers_of_repeats_that_differ_between_examples_are_refused():
     with pytest.raises(tl.errors.WatchedError, match="vmap"):
         tl.vmap(lambda x, n: tl.array_namespace(x).repeat(x, n))(np.ones((2, 3)), np.ones((2, 3), dtype="int64"))
@@ -339,3 +334,47 @@ def test_statistics_of_halves_do_not_overflow(xp):
     g = tl.grad(lambda x: tl.array_namespace(x).std(x))(x)
     assert g.dtype == x.dtype
     np.testing.assert_allclose(xp.to_numpy(g), np.sign(xp.to_numpy(x)) / 800, rtol=1e-3)
+
+
+# ---- axes that are not there
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda xp, x: xp.repeat(x, 2, axis=2),
+        lambda xp, x: xp.diff(x, axis=-3),
+        lambda xp, x: xp.take_along_axis(x, xp.argsort(x), axis=2),
+        lambda xp, x: xp.tensordot(x, x, axes=((2,), (0,))),
+    ],
+    ids=["repeat", "diff", "take_along_axis", "tensordot"],
+)
+def test_an_axis_that_is_not_there_is_refused(f):
+    with pytest.raises(tl.errors.ArgumentError, match=r"has no axis -?\d: its number of axes is 2"):
+        f(tl.namespace(np), np.ones((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda xp, x: xp.sum(x, axis=-2),
+        lambda xp, x: xp.cumulative_sum(x, axis=-2),
+        lambda xp, x: xp.fft.fft(x, axis=-2),
+        lambda xp, x: xp.fft.fftn(x, axes=(-2,)),
+        lambda xp, x: xp.flip(x, axis=-2),
+        lambda xp, x: xp.roll(x, 1, axis=-2),
+        lambda xp, x: xp.moveaxis(x, -2, 0),
+        lambda xp, x: xp.expand_dims(x, axis=-3),
+        lambda xp, x: xp.concat([x, x], axis=-2),
+        lambda xp, x: xp.stack([x, x], axis=-3),
+        lambda xp, x: xp.take(x, xp.asarray([0]), axis=-2),
+        lambda xp, x: xp.permute_dims(x, (-2,)),
+    ],
+)
+def test_an_axis_that_one_example_lacks_is_not_that_of_the_examples(f):
+    with pytest.raises(tl.errors.ArgumentError, match=r"an example under vmap has no axis -[23]"):
+        tl.vmap(lambda x: f(tl.array_namespace(x), x))(np.ones((3, 3)))
+
+
+@pytest.mark.parametrize("name", ["matrix_transpose", "tril", "triu"])
+def test_vectors_are_no_matrices_under_a_map(name):
+    with pytest.raises(tl.errors.ShapeError, match=rf"{name} takes matrices.*\(3,\)"):
+        tl.vmap(lambda x: getattr(tl.array_namespace(x), name)(x))(np.ones((3, 3)))

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tl_arrayapi.autograd.array import NO_STATIC, bind
+from tl_arrayapi.autograd.axes import from_front
 from tl_arrayapi.autograd.primitive import Kind, Primitive
+from tl_arrayapi.errors import ShapeError
 
 __all__ = ["BY_KIND", "BY_NAME", "Rule"]
 
@@ -41,20 +43,27 @@ def _spread_all(level: Any, values: list[Any], mine: list[bool]) -> list[Any]:
     return [x if own else xp.broadcast_to(x, (level.size, *x.shape)) for x, own in zip(values, mine, strict=True)]
 
 
-def _later(axis: int) -> int:
-    return axis + 1 if axis >= 0 else axis
+def _later(axis: int, rank: int) -> int:
+    """Return ``axis`` of one example, of ``rank`` axes, as an axis of all.
+
+    One that is not there is refused: the library would find an axis in its place, that of the examples.
+    """
+    return from_front(axis, rank, "an example under vmap") + 1
 
 
 def _axes(axis: Any, rank: int) -> Any:
     """Return ``axis`` of one example as axes of all; None is all of one example's."""
     if axis is None:
         return tuple(range(1, rank + 1))
-    return tuple(map(_later, axis)) if isinstance(axis, tuple) else _later(axis)
+    return tuple(_later(a, rank) for a in axis) if isinstance(axis, tuple) else _later(axis, rank)
 
 
 # ---- one rule a kind
 def _elementwise(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
-    return _run(primitive, _aligned(level, values, mine, max(_ranks(values, mine))), static)
+    ranks = _ranks(values, mine)
+    if len(set(ranks)) > 1:
+        values = _aligned(level, values, mine, max(ranks))
+    return _run(primitive, values, static)
 
 
 def _cast(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
@@ -71,8 +80,8 @@ def _reduction(level: Any, primitive: Primitive, values: list[Any], mine: list[b
 
 def _scan(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
     axis = static.get("axis")
-    axis = (-1 if primitive.name == "argsort" else 1) if axis is None else _later(axis)
-    return _run(primitive, values, {**static, "axis": axis})
+    axis = (-1 if primitive.name == "argsort" else 0) if axis is None else axis
+    return _run(primitive, values, {**static, "axis": _later(axis, values[0].ndim - 1)})
 
 
 def _contraction(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
@@ -108,14 +117,18 @@ def _stack_times_vector(xp: Any, x: Any, y: Any) -> Any:
 
 def _matrix(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
     """Stacks of matrices are the last two axes of anything: the examples are one more axis of the stack."""
-    return _run(primitive, _aligned(level, values, mine, max(2, *_ranks(values, mine))), static)
+    ranks = _ranks(values, mine)
+    if min(ranks) < 2:
+        shapes = ", ".join(str(x.shape[own:]) for x, own in zip(values, mine, strict=True))
+        raise ShapeError(f"{primitive.name} takes matrices; under vmap, one example has the shape {shapes}")
+    return _run(primitive, _aligned(level, values, mine, max(ranks)), static)
 
 
 def _transform(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
     """Move the axes on: ``axis`` is the last by default, and ``axes`` all, or as many of the last as ``s`` has."""
     rank = values[0].ndim - 1
     if primitive.name in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft"):
-        return _run(primitive, values, {**static, "axis": _later(static.get("axis", -1))})
+        return _run(primitive, values, {**static, "axis": _later(static.get("axis", -1), rank)})
     axes, s = static.get("axes"), static.get("s")
     if axes is None:
         axes = tuple(range(-(rank if s is None else len(s)), 0))
@@ -141,11 +154,11 @@ def _broadcast_to(level: Any, primitive: Primitive, values: list[Any], mine: lis
 
 def _permute_dims(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
     rank = values[0].ndim - 1
-    return _run(primitive, values, {"axes": (0, *(a % rank + 1 for a in static["axes"]))})
+    return _run(primitive, values, {"axes": (0, *(_later(a, rank) for a in static["axes"]))})
 
 
 def _moveaxis(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
-    return _run(primitive, values, {name: _axes(axis, 0) for name, axis in static.items()})
+    return _run(primitive, values, {name: _axes(axis, values[0].ndim - 1) for name, axis in static.items()})
 
 
 def _flip(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
@@ -153,7 +166,9 @@ def _flip(level: Any, primitive: Primitive, values: list[Any], mine: list[bool],
 
 
 def _expand_dims(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
-    return _run(primitive, values, {"axis": _axes(static.get("axis", 0), 0)})
+    axis = static.get("axis", 0)
+    rank = values[0].ndim - 1 + (len(axis) if isinstance(axis, tuple) else 1)
+    return _run(primitive, values, {"axis": _axes(axis, rank)})
 
 
 def _roll(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
@@ -161,7 +176,7 @@ def _roll(level: Any, primitive: Primitive, values: list[Any], mine: list[bool],
     if axis is None:
         flat = xp.reshape(x, (level.size, math.prod(x.shape[1:])))
         return xp.reshape(_run(primitive, (flat,), {"shift": static["shift"], "axis": 1}), x.shape)
-    return _run(primitive, values, {**static, "axis": _axes(axis, 0)})
+    return _run(primitive, values, {**static, "axis": _axes(axis, x.ndim - 1)})
 
 
 def _tile(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
@@ -176,7 +191,7 @@ def _joined(level: Any, primitive: Primitive, values: list[Any], mine: list[bool
     values = _spread_all(level, values, mine)
     if axis is None:
         values, axis = [xp.reshape(x, (level.size, math.prod(x.shape[1:]))) for x in values], 0
-    return _run(primitive, values, {"axis": _later(axis)})
+    return _run(primitive, values, {"axis": _later(axis, values[0].ndim - (primitive.name == "concat"))})
 
 
 def _getitem(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
@@ -219,7 +234,7 @@ def _offsets(level: Any, indices: Any, count: int) -> Any:
 def _take(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
     (x, indices), xp = values, level.namespace
     rank = x.ndim - mine[0]
-    axis = (static.get("axis") or 0) % rank
+    axis = _later(static.get("axis") or 0, rank) - 1
     if not mine[1]:
         return _run(primitive, values, {"axis": axis + 1})
     if not mine[0]:
@@ -267,9 +282,9 @@ BY_NAME: dict[str, Rule] = {
     "tile": _tile,
     "concat": _joined,
     "stack": _joined,
-    "matrix_transpose": _cast,
-    "tril": _cast,
-    "triu": _cast,
+    "matrix_transpose": _matrix,
+    "tril": _matrix,
+    "triu": _matrix,
     "getitem": _getitem,
     "embed": _embed,
     "put": _put,

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from tl_arrayapi.autograd.array import Array, bind
+from tl_arrayapi.autograd.axes import from_front
 from tl_arrayapi.autograd.indexing import getitem, setitem, take_along_axis
 from tl_arrayapi.autograd.linear import LINALG, tensordot, vecdot
 from tl_arrayapi.autograd.rearranging import repeat
@@ -123,7 +124,7 @@ def _diff(xp: Any, x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None
         return xp.lift(x)
     parts = [part for part in (prepend, x, append) if part is not None]
     x = xp.concat(parts, axis=axis) if len(parts) > 1 else xp.lift(x)
-    before = (slice(None),) * (axis % x.ndim)
+    before = (slice(None),) * from_front(axis, x.ndim, "the operand of diff")
     for _ in range(min(n, x.shape[axis])):  # no differences of nothing
         x = x[(*before, slice(1, None), ...)] - x[(*before, slice(None, -1), ...)]
     return x

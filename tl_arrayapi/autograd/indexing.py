@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tl_arrayapi.autograd.array import Array, StandIn, bind, held, watched
+from tl_arrayapi.autograd.axes import from_front
 from tl_arrayapi.autograd.rules.indexing import GETITEM, PUT, WRITERS
 from tl_arrayapi.errors import DTypeError, IndexShapeError, ShapeError, WatchedError
 
@@ -355,7 +356,7 @@ def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Any:
     Array(array([6., 6., 5.]), a constant)
     """
     x, indices = xp.lift(x), xp.lift(indices)
-    axis = axis % x.ndim
+    axis = from_front(axis, x.ndim, "the operand of take_along_axis")
     indices = xp.astype(indices, xp.ground.index_dtype, copy=False)
     pairs = enumerate(zip(x.shape, indices.shape, strict=True))
     shape = tuple(1 if i == axis else n if m == 1 else m for i, (n, m) in pairs)

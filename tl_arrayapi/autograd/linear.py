@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tl_arrayapi.autograd.array import Array, StandIn, bind, bottom
+from tl_arrayapi.autograd.axes import from_front
 from tl_arrayapi.autograd.rules.linalg import MATRIX_RANK, PINV, SOLVE
 from tl_arrayapi.errors import ArgumentError, NoRuleError, ShapeError
 
@@ -33,7 +34,10 @@ def tensordot(xp: Any, x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
     if isinstance(axes, int):
         left, right = tuple(range(x1.ndim - axes, x1.ndim)), tuple(range(axes))
     else:
-        left, right = (tuple(a % x.ndim for a in along) for x, along in zip((x1, x2), axes, strict=True))
+        left, right = (
+            tuple(from_front(a, x.ndim, "an operand of tensordot") for a in along)
+            for x, along in zip((x1, x2), axes, strict=True)
+        )
     if tuple(x1.shape[a] for a in left) != tuple(x2.shape[a] for a in right):
         raise ShapeError(
             f"tensordot over axes {left} of shape {x1.shape} and axes {right} of shape {x2.shape}: their lengths differ"

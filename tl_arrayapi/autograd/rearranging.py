@@ -3,6 +3,7 @@
 import numbers
 from typing import Any
 
+from tl_arrayapi.autograd.axes import from_front
 from tl_arrayapi.errors import ArgumentError, BackendError, DTypeError, ShapeError
 
 __all__ = ["repeat"]
@@ -13,9 +14,7 @@ def repeat(xp: Any, x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
     x = xp.lift(x)
     if axis is None:
         x, axis = xp.reshape(x, (-1,)), 0
-    if not -x.ndim <= axis < x.ndim:
-        raise ArgumentError(f"repeat along axis {axis} of an array of shape {x.shape}: there is no such axis")
-    axis = axis % x.ndim
+    axis = from_front(axis, x.ndim, "the operand of repeat")
     before, count, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
     if isinstance(repeats, numbers.Integral):
         (times,) = _checked((int(repeats),))
@@ -39,7 +38,7 @@ def repeat(xp: Any, x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
 
 
 def _checked(repeats: Any) -> Any:
-    if not all(isinstance(times, numbers.Integral) and times >= 0 for times in repeats):
+    if not all(isinstance(times, numbers.Integral) and int(times) >= 0 for times in repeats):
         raise ArgumentError(f"repeat takes integer numbers of repeats, 0 or more; got {repeats}")
     return repeats
 
