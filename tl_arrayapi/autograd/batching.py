@@ -277,7 +277,7 @@ BY_NAME: dict[str, Rule] = {
     "moveaxis": _moveaxis,
     "flip": _flip,
     "expand_dims": _expand_dims,
-    "squeeze": _expand_dims,
+    "squeeze": _flip,
     "roll": _roll,
     "tile": _tile,
     "concat": _joined,
