@@ -360,3 +360,17 @@ def test_an_empty_boolean_index_selects_nothing(xp):
         if xp.name not in ("dask", "strict-flags"):  # these do not read what has no known length
             assert x[mask].shape == (0, 2)[: 3 - len(shape)]
     np.testing.assert_array_equal(xp.to_numpy(x.value), [[1.0, 2.0], [3.0, 4.0]])
+
+
+def test_the_namespaces_information_is_the_librarys_less_what_lazy_arrays_cannot_do(xp):
+    ours, inner = (space.__array_namespace_info__() for space in (tl.namespace(xp.namespace), xp.namespace))
+    assert ours.default_dtypes() == inner.default_dtypes()
+    assert ours.dtypes(kind="integral") == inner.dtypes(kind="integral")
+    assert list(ours.devices()) == list(inner.devices())
+    expected = dict(inner.capabilities())
+    if xp.name == "dask":
+        expected |= {"boolean indexing": False, "data-dependent shapes": False}
+        x = tl.namespace(xp.namespace).asarray(xp.asarray([1.0, 2.0]))
+        with pytest.raises(tl.errors.ShapeError, match="unknown length"):
+            x[x > 1.0]
+    assert ours.capabilities() == expected

@@ -1,4 +1,5 @@
-"""The functions of the standard that make arrays: the library makes them, and they come back as constants.
+"""The functions of the standard that make arrays: the library makes them, and they come back as constants. And what it
+says of itself.
 
 What is made from an Array (``asarray`` of one, ``full`` of one) keeps its gradient.
 """
@@ -100,9 +101,29 @@ def _full_like(xp: Any, x: Any, /, fill_value: Any, *, dtype: Any = None, device
     return xp.ground.lift(xp.ground.library.full_like(bottom(x), fill_value, dtype=dtype, device=device))
 
 
+class _Info:
+    """What a lazy library says of itself, less what its arrays cannot do here: have shapes that depend on values."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def capabilities(self) -> dict[str, Any]:
+        """Return the standard's capabilities: neither boolean indexing, nor shapes that depend on values."""
+        return {**self._inner.capabilities(), "boolean indexing": False, "data-dependent shapes": False}
+
+
+def _info(xp: Any) -> Any:
+    info = xp.inner.__array_namespace_info__()
+    return _Info(info) if xp.backend.lazy else info
+
+
 CREATION: dict[str, dict[str, Callable[..., Any]]] = {
     "": {
         **{name: _made(name) for name in ("arange", "empty", "eye", "linspace", "ones", "zeros")},
+        "__array_namespace_info__": _info,
         **{name: _like(name) for name in ("empty_like", "ones_like", "zeros_like")},
         "asarray": _asarray,
         "from_dlpack": _from_dlpack,
