@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy
 import torch
+from array_api_compat import torch as compat
 
 from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.backends.special import on_the_host
@@ -38,6 +39,11 @@ def _roll(x: Any, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...
     return torch.roll(x, shift, axis)
 
 
+def _count_nonzero(x: Any, /, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
+    # Along no axes torch counts along all of them.
+    return (x != 0).to(torch.int64) if axis == () else compat.count_nonzero(x, axis=axis, keepdims=keepdims)
+
+
 def _unique_all(x: Any, /) -> tuple[Any, ...]:
     values, inverse, counts = torch.unique(x, return_inverse=True, return_counts=True)
     places = torch.arange(x.numel(), device=x.device)
@@ -59,6 +65,7 @@ class TorchBackend(Backend):
     def functions(self) -> Mapping[str, Callable[..., Any]]:
         """The adjoint of a slice by assignment, relu in one kernel, and what torch has in a narrower form or not."""
         return {
+            "count_nonzero": _count_nonzero,
             "embed": _embed,
             "embed_add": _embed_add,
             "relu": torch.relu,
