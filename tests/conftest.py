@@ -12,6 +12,7 @@ import pytest
 
 from tests.counts import Counts
 from tests.libraries import VARIANTS, Library, installed, load, mode
+from tests.proof.tally import Tally
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,6 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--slow", action="store_true", help="run the tests marked slow, too")
     group.addoption("--require-libraries", default="", metavar="A,B", help="fail at once where one of them is missing")
     group.addoption("--floor", type=Path, metavar="JSON", help="fail where a library passes fewer tests than in JSON")
+    group.addoption("--proof-counts", type=Path, metavar="JSON", help="write how often what was checked of a function")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,14 +39,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if floor is not None and not floor.is_file():
         raise pytest.UsageError(f"--floor: there is no file {floor}")
     config.pluginmanager.register(Counts(config), "tests-per-library")
+    config.pluginmanager.register(Tally(config.getoption("--proof-counts")), "proof-tally")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--slow") or "slow" in config.getoption("-m"):
         return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if item not in set(slow)]
+    slow = {item for item in items if item.get_closest_marker("slow")}
+    config.hook.pytest_deselected(items=list(slow))
+    items[:] = [item for item in items if item not in slow]
 
 
 # Module scope, because Hypothesis refuses function-scoped arguments; what must be per test is in `_library_mode`.
