@@ -24,7 +24,7 @@ def _run(primitive: Primitive, values: Any, static: dict[str, Any] = NO_STATIC) 
 
 
 def _ranks(values: list[Any], mine: list[bool]) -> list[int]:
-    return [x.ndim - own for x, own in zip(values, mine, strict=True)]
+    return [len(x.shape) - own for x, own in zip(values, mine, strict=True)]
 
 
 def _aligned(level: Any, values: list[Any], mine: list[bool], rank: int) -> list[Any]:
@@ -222,11 +222,7 @@ def _writers(level: Any, primitive: Primitive, values: list[Any], mine: list[boo
 def _offsets(level: Any, indices: Any, count: int) -> Any:
     """Return indices into ``size * count`` places, those of example b moved on by b times ``count``; flat."""
     xp = level.namespace
-    starts = (
-        xp.arange(0, level.size * count, count, dtype=indices.dtype, device=indices.device)
-        if count
-        else indices[:, 0] * 0
-    )
+    starts = xp.arange(level.size, dtype=indices.dtype, device=indices.device) * count
     positive = xp.where(indices < 0, indices + count, indices)
     return xp.reshape(positive + xp.expand_dims(starts, axis=1), (-1,))
 
