@@ -1,6 +1,10 @@
 """Special functions: values as SciPy has them, derivatives by rules, on every library."""
 
 import math
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -305,3 +309,34 @@ def test_logsumexp_has_softmax_for_its_gradient(xp):
         xp.asarray(host)
     )
     np.testing.assert_allclose(xp.to_numpy(g), scipy_special.softmax(host, axis=1), rtol=1e-5, atol=1e-30)
+
+
+WITHOUT_X64 = """
+import jax.numpy
+import numpy
+import tl_arrayapi as tl
+from tests.citizenship.special_cases import CASES
+
+for case in CASES:
+    operands = [jax.numpy.asarray(x, dtype="float32") for x in case.operands(4)]
+    place = len(operands) - 1
+
+    def loss(x):
+        xp = tl.array_namespace(x)
+        return xp.sum(getattr(xp.special, case.name)(*operands[:-1], x))
+
+    g = tl.grad(loss)(operands[-1])
+    assert g.dtype == "float32", case.name
+    assert numpy.all(numpy.isfinite(numpy.asarray(g))), case.name
+"""
+
+
+@pytest.mark.slow
+def test_jax_without_64_bit_numbers_has_all_of_them():
+    pytest.importorskip("jax")
+    root = str(Path(__file__).parents[2])
+    env = {**os.environ, "JAX_ENABLE_X64": "0", "PYTHONPATH": root}
+    ran = subprocess.run(
+        [sys.executable, "-c", WITHOUT_X64], env=env, cwd=root, capture_output=True, text=True, timeout=280, check=False
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]

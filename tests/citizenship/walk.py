@@ -111,7 +111,7 @@ class Walk:
 
 
 def main(library: str) -> None:
-    os.environ["SCIPY_ARRAY_API"] = "1"
+    os.environ.update(SCIPY_ARRAY_API="1", JAX_ENABLE_X64="1")
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     walk = Walk(library)

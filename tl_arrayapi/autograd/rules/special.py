@@ -49,7 +49,7 @@ elementwise("log_expit", lambda xp, g, out, x: g * xp.special.expit(-x))
 
 # ---- the normal distribution
 # The asymptotic series of the derivative in 1 / (2 x^2): DLMF 7.12.1.
-_ERFCX_SLOPE = [(-1) ** n * math.prod(range(1, 2 * n, 2)) for n in range(1, 13)]
+_ERFCX_SLOPE = [float((-1) ** n * math.prod(range(1, 2 * n, 2))) for n in range(1, 13)]
 
 
 def _erfcx(xp: Any, g: Any, out: Any, x: Any) -> Any:
