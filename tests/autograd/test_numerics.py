@@ -93,14 +93,14 @@ def test_a_derivative_is_what_is_documented(xp, case):
 
 # Second derivatives of tiny numbers are beyond all numbers.
 @pytest.mark.parametrize("case", [case for case in POINTS if "tiny" not in case.says], ids=str)
-def test_a_second_derivative_is_no_nan(xp, case):
+def test_a_second_derivative_is_no_nan(case):
     f, every = function(case.name), tuple(range(len(case.operands(1.0))))
 
     def slope(*operands):
         return sum(tl.grad(f, every)(*operands))
 
-    second = tl.grad(slope, every)(*(xp.asarray(x, dtype=xp.real) for x in case.operands(huge(xp))))
-    assert not any(math.isnan(float(xp.to_numpy(g))) for g in second)
+    second = tl.grad(slope, every)(*(np.asarray(x) for x in case.operands(1e200)))
+    assert not any(math.isnan(g) for g in second)
 
 
 @pytest.mark.parametrize("name", ["abs", "sqrt", "sign"])
