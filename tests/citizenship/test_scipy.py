@@ -31,6 +31,14 @@ NOT_ON_STRICT = {
 }
 
 
+# Under vmap SciPy takes arrays for lazy ones, for which it has less.
+LAZY = (
+    "stats.differential_entropy(x, axis=None)",
+    "stats.lmoment(x, axis=None)",
+    "stats.epps_singleton_2samp(v, w).statistic",
+)
+
+
 def scipy_version() -> tuple[int, ...]:
     return tuple(int(part) for part in importlib.metadata.version("scipy").split(".")[:2])
 
@@ -39,12 +47,12 @@ pytestmark = pytest.mark.skipif(not installed("scipy") or scipy_version() < (1, 
 
 
 @cache
-def outcomes(library: str) -> dict[str, str]:
+def outcomes(library: str, mode: str = "first") -> dict[str, str]:
     """Return what `tests.citizenship.walk` says of every call on arrays of ``library``."""
     if not installed(library):
         pytest.skip(f"{library} is not installed")
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.citizenship.walk", LIBRARIES[library]],
+        [sys.executable, "-m", "tests.citizenship.walk", LIBRARIES[library], mode],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -82,6 +90,23 @@ def test_scipy_function_that_cannot_be_differentiated_refuses_a_watched_array(li
         # NumPy's ufuncs and mixtures of libraries refuse in their own words; an attribute is one that NumPy's arrays
         # have and the standard's have not.
         assert kind in ("TypeError", "NamespaceError", "AttributeError", "ValueError")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", calls(RIGHT))
+def test_second_derivative_through_scipy_agrees_with_central_differences_of_the_first(call):
+    if call.startswith("stats.epps_singleton_2samp"):
+        pytest.skip("it inverts a nearly singular matrix: differences of its gradient keep four digits")
+    assert outcomes("numpy", "second")[call] == "right"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", calls(RIGHT))
+def test_scipy_under_vmap_is_a_loop_or_refuses(call):
+    outcome = outcomes("numpy", "mapped")[call]
+    # What decides by a value, or selects a number of elements that depends on values, has none for all examples.
+    refusals = ("refused: ",) if call in LAZY else ("refused: WatchedError", "refused: NoRuleError")
+    assert outcome == "right" or outcome.startswith(refusals)
 
 
 def test_dozens_of_functions_of_every_part_are_right():

@@ -1,7 +1,7 @@
 """Evaluate the calls of `tests.citizenship.scipy_calls` on traced arrays of one library; print the outcomes as JSON.
 
 SciPy decides when it is imported whether its functions take arrays of other libraries. This is therefore a program of
-its own: ``python -m tests.citizenship.walk array_api_strict``.
+its own: ``python -m tests.citizenship.walk array_api_strict first``.
 """
 
 import importlib
@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -78,39 +79,72 @@ class Walk:
 
         return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * STEP)
 
-    def gradient(self, code: Any, operands: dict[str, Any], direction: dict[str, Any]) -> float:
-        """Return the same by our gradient."""
+    def loss(self, code: Any, names: list[str]) -> Callable[..., Any]:
+        """Return the weighted sum of the result of a call, as a function of its operands."""
 
         def loss(*values: Any) -> Any:
             xp = self.tl.array_namespace(*values)
-            out = evaluate(code, self.names, xp, dict(zip(operands, values, strict=True)))
+            out = evaluate(code, self.names, xp, dict(zip(names, values, strict=True)))
             assert type(out).__name__ == "Array", f"the result is detached: a {type(out).__name__}"
             out = xp.astype(as_real(xp, out), values[0].dtype)
             return xp.sum(out * xp.asarray(weights(out.shape).tolist(), dtype=values[0].dtype))
 
-        values = [self.xp.asarray(x) for x in operands.values()]
-        grads = self.tl.grad(loss, tuple(range(len(values))))(*values)
-        return sum(float(np.sum(np.asarray(g) * v)) for g, v in zip(grads, direction.values(), strict=True))
+        return loss
 
-    def outcome(self, call: str) -> str:
+    def slope(self, loss: Callable[..., Any], direction: dict[str, Any]) -> Callable[..., Any]:
+        """Return the derivative of ``loss`` along ``direction``, by our gradient."""
+
+        def slope(*values: Any) -> Any:
+            xp = self.tl.array_namespace(*values)
+            grads = self.tl.grad(loss, tuple(range(len(values))))(*values)
+            pairs = zip(grads, direction.values(), strict=True)
+            return sum(xp.sum(g * xp.asarray(v.tolist(), dtype=g.dtype)) for g, v in pairs)
+
+        return slope
+
+    def outcome(self, call: str, mode: str) -> str:
         """Return "right", "wrong: ..." or "refused: ..." with the error."""
         code = compile(call, "<call>", "eval")
         names = set(code.co_names) | {name for inner in code.co_consts for name in getattr(inner, "co_names", ())}
         operands = {name: x for name, x in OPERANDS.items() if name in names}
+        rngs = (np.random.default_rng(9 + i) for i in range(len(operands)))
         direction = {
-            name: np.random.default_rng(9 + i).uniform(-1.0, 1.0, x.shape)
-            for i, (name, x) in enumerate(operands.items())
+            name: rng.uniform(-1.0, 1.0, x.shape) for (name, x), rng in zip(operands.items(), rngs, strict=True)
         }
         try:
-            found = self.gradient(code, operands, direction)
-        except (self.tl.errors.TLError, AttributeError, TypeError, ValueError) as error:
+            found, expected = getattr(self, mode)(code, operands, direction)
+        except (self.tl.errors.TLError, AttributeError, NotImplementedError, TypeError, ValueError) as error:
             return f"refused: {type(error).__name__}: {error}"
-        expected = self.difference(code, operands, direction)
         close = abs(found - expected) <= (1e-4 if imprecise(call) else 1e-6) * (1 + abs(expected))
-        return "right" if close else f"wrong: {found!r} where differences give {expected!r}"
+        return "right" if close else f"wrong: {found!r}, and not {expected!r}"
+
+    # ---- modes: what is found, and what is expected
+    def first(self, code: Any, operands: dict[str, Any], direction: dict[str, Any]) -> tuple[float, float]:
+        """The gradient, against central differences of SciPy on NumPy's arrays."""
+        loss = self.loss(code, list(operands))
+        found = self.slope(loss, direction)(*(self.xp.asarray(x) for x in operands.values()))
+        return float(found), self.difference(code, operands, direction)
+
+    def second(self, code: Any, operands: dict[str, Any], direction: dict[str, Any]) -> tuple[float, float]:
+        """The gradient of the gradient, against central differences of the gradient."""
+        slope = self.slope(self.loss(code, list(operands)), direction)
+
+        def at(k: int) -> float:
+            return float(slope(*(self.xp.asarray(x + k * STEP * direction[name]) for name, x in operands.items())))
+
+        found = self.slope(slope, direction)(*(self.xp.asarray(x) for x in operands.values()))
+        return float(found), (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * STEP)
+
+    def mapped(self, code: Any, operands: dict[str, Any], direction: dict[str, Any]) -> tuple[float, float]:
+        """The difference of two examples under vmap, against that of two calls."""
+        loss = self.loss(code, list(operands))
+        pairs = [(self.xp.asarray(x), self.xp.asarray(x * 1.01)) for x in operands.values()]
+        both = self.tl.vmap(loss)(*(self.xp.stack(pair) for pair in pairs))
+        one, other = (self.tl.value_and_grad(loss)(*(pair[i] for pair in pairs))[0] for i in (0, 1))
+        return float(both[0] - both[1]), float(one - other)
 
 
-def main(library: str) -> None:
+def main(library: str, mode: str) -> None:
     os.environ.update(SCIPY_ARRAY_API="1", JAX_ENABLE_X64="1")
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
@@ -119,8 +153,8 @@ def main(library: str) -> None:
         # SciPy makes constants in the default dtype.
         importlib.import_module("torch").set_default_dtype(walk.xp.float64)
     calls = [call for table in (RIGHT, REFUSED) for group in table.values() for call in group]
-    json.dump({call: walk.outcome(call) for call in calls}, sys.stdout)
+    json.dump({call: walk.outcome(call, mode) for call in calls}, sys.stdout)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
