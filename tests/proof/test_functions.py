@@ -48,6 +48,8 @@ def cases() -> list[Any]:
 
 # Dask makes the type of a chunk of indices from that of the complex array that they index.
 @pytest.mark.filterwarnings("ignore:Casting complex values:numpy.exceptions.ComplexWarning:dask.array.utils")
+# torch says that it copies.
+@pytest.mark.filterwarnings("ignore:torch.searchsorted:UserWarning")
 @pytest.mark.parametrize(("function", "dtype", "xp"), cases(), indirect=["xp"])
 def test_a_function_does_what_the_catalogue_says(xp, function: Function, dtype: str, tally, pytestconfig):
     count = CALLS[xp.name] if pytestconfig.getoption("--slow") else QUICK_CALLS

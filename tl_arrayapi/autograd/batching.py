@@ -256,6 +256,33 @@ def _scatter_add(level: Any, primitive: Primitive, values: list[Any], mine: list
     return xp.moveaxis(xp.reshape(added, (level.size, count, *rest)), 1, axis + 1)
 
 
+def _pairs(level: Any, values: list[Any], mine: list[bool]) -> tuple[Any, Any]:
+    """Return both operands of each example in a row, the first along axis 1 and the second along axis 2: what compares
+    them compares each element with each.
+    """
+    xp = level.namespace
+    x, y = (xp.reshape(v, (level.size, math.prod(v.shape[1:]))) for v in _spread_all(level, values, mine))
+    return xp.expand_dims(x, axis=2), xp.expand_dims(y, axis=1)
+
+
+def _isin(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
+    if not mine[1]:
+        return _run(primitive, values, static)
+    xp, shape = level.namespace, values[0].shape if mine[0] else (level.size, *values[0].shape)
+    x, others = _pairs(level, values, mine)
+    found = xp.reshape(xp.any(x == others, axis=2), shape)
+    return xp.logical_not(found) if static.get("invert") else found
+
+
+def _searchsorted(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
+    if not mine[0]:
+        return _run(primitive, values, static)
+    xp, shape = level.namespace, values[1].shape if mine[1] else (level.size, *values[1].shape)
+    x, wanted = _pairs(level, values, mine)
+    before = x <= wanted if static.get("side") == "right" else x < wanted
+    return xp.reshape(xp.count_nonzero(before, axis=1), shape)
+
+
 BY_KIND: dict[Kind, Rule] = {
     Kind.ELEMENTWISE: _elementwise,
     Kind.REDUCTION: _reduction,
@@ -287,4 +314,6 @@ BY_NAME: dict[str, Rule] = {
     "writers": _writers,
     "take": _take,
     "scatter_add": _scatter_add,
+    "isin": _isin,
+    "searchsorted": _searchsorted,
 }
