@@ -70,6 +70,15 @@ def test_stacks_that_broadcast_may_be_cut_differently(xp):
     np.testing.assert_allclose(found.compute(), np.linalg.solve(a, b), rtol=1e-9)
 
 
+def test_a_limit_a_matrix_is_cut_like_the_stack(xp):
+    x, limits = draw(4, 3, 2), np.asarray([1e-12, 0.9, 1e-12, 0.9])
+    chunked = da.from_array(x, chunks=(3, 2, 1)), da.from_array(limits, chunks=2)
+    found = Lib().pinv(chunked[0], rtol=chunked[1])
+    assert found.chunks[0] == (2, 1, 1)
+    np.testing.assert_allclose(found.compute(), np.linalg.pinv(x, rtol=limits), rtol=1e-9, atol=1e-12)
+    np.testing.assert_array_equal(Lib().matrix_rank(chunked[0], rtol=chunked[1]).compute()[::2], [2, 2])
+
+
 def test_a_tall_matrix_in_rows_is_never_one_chunk(xp):
     x = da.from_array(draw(12, 2), chunks=(4, 2))
     assert Lib().qr(x)[0].chunks == ((4, 4, 4), (2,))

@@ -22,7 +22,19 @@ def _on_chunk(*operands: Any, function: str, **static: Any) -> Any:
     return tuple(found) if isinstance(found, tuple) else found
 
 
-def _whole(function: str, signature: str, *operands: Any, sizes: dict[str, int] | None = None, **static: Any) -> Any:
+def _within(x: Any, limits: Any, function: str) -> Any:
+    """Call the function of that name on one chunk, with a limit a matrix."""
+    return _on_chunk(x, function=function, rtol=limits[..., 0, 0])
+
+
+def _whole(
+    function: str,
+    signature: str,
+    *operands: Any,
+    sizes: dict[str, int] | None = None,
+    run: Callable[..., Any] = _on_chunk,
+    **static: Any,
+) -> Any:
     """Return ``function`` of matrices with the axes that the signature names, each made one chunk, stacks' chunks kept.
 
     Matrices of a single element say of which type and dtype the results are.
@@ -33,10 +45,10 @@ def _whole(function: str, signature: str, *operands: Any, sizes: dict[str, int] 
         labels = [(*range(2 - x.ndim, 0), f"{i} rows", f"{i} columns") for i, x in enumerate(whole)]
         _, whole = dask.array.core.unify_chunks(*(item for pair in zip(whole, labels, strict=True) for item in pair))
     samples = [numpy.ones_like(x._meta, shape=(1,) * x.ndim) for x in operands]
-    sample = _on_chunk(*samples, function=function, **static)
+    sample = run(*samples, function=function, **static)
     meta = tuple(numpy.asanyarray(x) for x in sample) if isinstance(sample, tuple) else numpy.asanyarray(sample)
     return dask.array.apply_gufunc(
-        _on_chunk,
+        run,
         signature,
         *whole,
         function=function,
@@ -56,6 +68,15 @@ def _square(function: str, results: str) -> Callable[..., Any]:
 def _rectangular(function: str, results: str) -> Callable[..., Any]:
     def call(x: Any, /, **static: Any) -> Any:
         return _whole(function, f"(m,n)->{results}", x, sizes={"k": min(x.shape[-2:])}, **static)
+
+    return call
+
+
+def _limited(function: str, results: str) -> Callable[..., Any]:
+    def call(x: Any, /, *, rtol: Any = None) -> Any:
+        if isinstance(rtol, dask.array.Array):
+            return _whole(function, f"(m,n),(p,q)->{results}", x, rtol[..., None, None], run=_within)
+        return _rectangular(function, results)(x, **({} if rtol is None else {"rtol": rtol}))
 
     return call
 
@@ -102,8 +123,8 @@ _SUPPLIED: dict[str, Callable[..., Any]] = {
     "eigvals": _square("eigvals", "(i)"),
     "eigvalsh": _square("eigvalsh", "(i)"),
     "inv": _square("inv", "(i,i)"),
-    "matrix_rank": _rectangular("matrix_rank", "()"),
-    "pinv": _rectangular("pinv", "(n,m)"),
+    "matrix_rank": _limited("matrix_rank", "()"),
+    "pinv": _limited("pinv", "(n,m)"),
     "qr": _qr,
     "slogdet": _square("slogdet", "(),()"),
     "solve": _solve,
