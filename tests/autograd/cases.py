@@ -168,27 +168,18 @@ def _fourier(name: str, note: str, x: np.ndarray[Any, Any], turned: bool, **stat
 
 
 _FOURIER = [
-    _fourier("fft", "", M, True),
     _fourier("fft", "padded", X, True, n=5, axis=1, norm="ortho"),
-    _fourier("ifft", "", X, True, axis=0),
     _fourier("ifft", "cropped", M, True, n=3, norm="forward"),
-    _fourier("fftn", "", M, True),
     _fourier("fftn", "padded and cropped", X, True, s=(3, 3), axes=(-1, 0), norm="forward"),
     _fourier("ifftn", "", X, True, axes=(2, 0), norm="ortho"),
-    _fourier("rfft", "even", M, False),
     _fourier("rfft", "odd", X, False, axis=1, norm="ortho"),
-    _fourier("rfft", "padded", M, False, n=7, norm="forward"),
+    _fourier("rfft", "padded", M, False, n=6, norm="forward"),
     _fourier("irfft", "even", M, True),
     _fourier("irfft", "odd", X, True, n=5, axis=1, norm="ortho"),
-    _fourier("irfft", "cropped", M, True, n=4, norm="forward"),
-    _fourier("rfftn", "", X, False),
     _fourier("rfftn", "padded and cropped", X, False, s=(3, 2), axes=(2, 1), norm="ortho"),
-    _fourier("irfftn", "", M, True),
     _fourier("irfftn", "odd", X, True, s=(2, 5), axes=(2, 1), norm="forward"),
-    _fourier("hfft", "even", M, True),
     _fourier("hfft", "odd", X, True, n=7, axis=1, norm="ortho"),
     _fourier("ihfft", "even", M, False, norm="forward"),
-    _fourier("ihfft", "odd", X, False, n=5, axis=1),
     _fourier("fftshift", "", X, True),
     _fourier("ifftshift", "axes", X, False, axes=(1, -1)),
 ]
