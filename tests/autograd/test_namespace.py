@@ -374,3 +374,13 @@ def test_the_namespaces_information_is_the_librarys_less_what_lazy_arrays_cannot
         with pytest.raises(tl.errors.ShapeError, match="unknown length"):
             x[x > 1.0]
     assert ours.capabilities() == expected
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint32", "uint64", "int64"])
+def test_isin_takes_a_number_on_either_side(xp, dtype):
+    ours = tl.namespace(xp.namespace)
+    x = ours.asarray(xp.asarray([1, 2, 3], dtype=dtype))
+    np.testing.assert_array_equal(xp.to_numpy(ours.isin(x, 2).value), [False, True, False])
+    if xp.namespace.__name__ != "array_api_strict":  # whose isin does not invert
+        np.testing.assert_array_equal(xp.to_numpy(ours.isin(x, 2, invert=True).value), [True, False, True])
+    assert bool(ours.isin(3, x))

@@ -39,6 +39,13 @@ def _roll(x: Any, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...
     return torch.roll(x, shift, axis)
 
 
+def _isin(x1: Any, x2: Any, /, *, invert: bool = False) -> Any:
+    # torch has no kernel for the wider unsigned integers; of one dtype, they are equal where their bits are.
+    wide = (torch.uint16, torch.uint32, torch.uint64)
+    x1, x2 = (x.to(torch.int64) if x.dtype in wide else x for x in (x1, x2))
+    return torch.isin(x1, x2, invert=invert)
+
+
 def _count_nonzero(x: Any, /, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Any:
     # Along no axes torch counts along all of them.
     return (x != 0).to(torch.int64) if axis == () else compat.count_nonzero(x, axis=axis, keepdims=keepdims)
@@ -68,6 +75,7 @@ class TorchBackend(Backend):
             "count_nonzero": _count_nonzero,
             "embed": _embed,
             "embed_add": _embed_add,
+            "isin": _isin,
             "relu": torch.relu,
             "roll": _roll,
             "unique_all": _unique_all,
