@@ -85,6 +85,21 @@ def test_the_space_of_a_repeated_eigenvalue_has_its_gradient():
     assert np.sum(tl.grad(loss)(x) * direction) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("columns", [4, 2])
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_the_orthogonal_factor_has_its_gradient_where_all_singular_values_are_equal(dtype, columns):
+    x, direction = (draw(4, 4, seed=i) + (1j * draw(4, 4, seed=i + 2) if "c" in dtype else 0) for i in (56, 57))
+    x, direction = 2.0 * np.linalg.qr(x)[0][:, :columns], direction[:, :columns]
+    weights = draw(4, columns, seed=60)
+
+    def loss(x):
+        u, _, vh = N.linalg.svd(x, full_matrices=False)
+        return N.sum(N.real((1.0 + 2.0j) * (u @ vh)) * N.asarray(weights))
+
+    expected = central_differences(lambda x: float(tl.stop_gradient(loss(N.asarray(x)))), (x,), (direction,))
+    assert np.real(np.sum(tl.grad(loss)(x) * direction)) == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", ["eigh", "eig", "svd", "svd of zeros"])

@@ -123,16 +123,15 @@ def _svd(xp: Any, g: Any, out: Any, x: Any, full_matrices: bool = True) -> Any:
     g_vh = xp.zeros_like(vh) if g_vh is None else g_vh
     v, g_v = _first_columns(xp, adjoint(xp, vh), xp.matrix_transpose(g_vh), count)
     y, z = xp.matmul(adjoint(xp, u), g_u), xp.matmul(adjoint(xp, v), g_v)
+    turn_u, turn_v = 0.5 * (y - adjoint(xp, y)), 0.5 * (z - adjoint(xp, z))
+    # Turning u and v together is what singular values that are equal leave open. Turning them against one another is
+    # not: a function such as u @ vh, which only depends on that, has its derivative there, too.
     total = s[..., None, :] + s[..., :, None]
-    gaps = _inverse_gaps(xp, s, x.shape) * _reciprocal(xp, total, total == 0)
-    inverse = _reciprocal(xp, s, zero_to_rounding(xp, s, s, x.shape))
-    turning = (gaps * (y - adjoint(xp, y))) * s[..., None, :] + s[..., :, None] * (gaps * (z - adjoint(xp, z)))
-    columns = xp.matmul(u, turning)
+    against = _reciprocal(xp, total, zero_to_rounding(xp, total, s, x.shape))
+    columns = xp.matmul(u, _inverse_gaps(xp, s, x.shape) * (turn_u + turn_v) + against * (turn_u - turn_v))
     if g_s is not None:
         columns = columns + u * g_s[..., None, :]
-    if xp.isdtype(x.dtype, "complex floating"):
-        phase = xp.imag(xp.sum(xp.conj(u) * g_u, axis=-2)) - xp.imag(xp.sum(xp.conj(v) * g_v, axis=-2))
-        columns = columns + u * (xp.astype(0.5 * phase * inverse, x.dtype) * 1j)[..., None, :]
+    inverse = _reciprocal(xp, s, zero_to_rounding(xp, s, s, x.shape))
     if x.shape[-2] > count:
         columns = columns + (g_u - xp.matmul(u, y)) * inverse[..., None, :]
     found = xp.matmul(columns, adjoint(xp, v))
