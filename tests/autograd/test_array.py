@@ -144,3 +144,10 @@ def test_a_scalar_of_numpy_is_a_number_to_every_library(xp):
     g = tl.grad(loss)(xp.asarray([1.0, 2.0]))
     slope = np.log(2.0) + 2.0
     np.testing.assert_allclose(xp.to_numpy(g), [3 * slope, slope], rtol=10 * xp.tolerance)
+
+
+def test_a_square_is_recorded_as_one_not_as_a_power(xp):
+    x = xp.asarray([1.0, -2.0, 0.0])
+    rows = tl.explain(lambda x: tl.array_namespace(x).sum(x**2 + x**3), x).rows
+    assert [row.operation for row in rows][1:3] == ["square", "pow"]
+    np.testing.assert_allclose(xp.to_numpy(tl.grad(lambda x: tl.array_namespace(x).sum(x**2))(x)), [2.0, -4.0, 0.0])

@@ -376,3 +376,22 @@ def test_lists_that_contain_themselves_are_refused_and_other_dicts_stay_what_the
 def test_numpy_integers_index_every_library(xp):
     g = tl.grad(lambda x: x[np.int64(1)] * 2.0)(xp.asarray([1.0, 2.0]))
     np.testing.assert_array_equal(xp.to_numpy(g), [0.0, 2.0])
+
+
+def test_a_pullback_of_several_results_replays_what_they_share_once():
+    replayed = []
+
+    def backward(x, g):
+        replayed.append(g)
+        return (2.0 * x * g,)
+
+    squared = tl.custom_vjp(lambda x: x * x, lambda x: (x * x, x), backward)
+
+    def three(x):
+        y = squared(x)
+        return y * 3.0, (y, y)
+
+    _, pullback = tl.vjp(three, np.asarray([1.0, 2.0]))
+    one = np.ones(2)
+    np.testing.assert_allclose(pullback((one, (one, one)))[0], [10.0, 20.0])
+    assert len(replayed) == 1

@@ -145,6 +145,17 @@ def _reflected(function: Callable[..., Any]) -> Callable[..., Any]:
     return operator
 
 
+def _squaring(power: Callable[..., Any], square: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``power``, for which ``x**2`` is the square: the rule of a power looks out for every exponent, and takes
+    several times as long.
+    """
+
+    def operator(self: Array, exponent: Any) -> Any:
+        return square(self) if type(exponent) is int and exponent == 2 else power(self, exponent)
+
+    return operator
+
+
 _BINARY = {
     "add": "add",
     "sub": "subtract",
@@ -175,6 +186,8 @@ def install_operators() -> None:
     """Give Array the operators of the primitives in the table; done once, when the rules have been imported."""
     for dunder, name in {**_BINARY, **_COMPARISONS}.items():
         function = function_of(PRIMITIVES["", name])
+        if name == "pow":
+            function = _squaring(function, function_of(PRIMITIVES["", "square"]))
         setattr(Array, f"__{dunder}__", function)
         if dunder in _BINARY:
             setattr(Array, f"__r{dunder}__", _reflected(function))

@@ -194,6 +194,11 @@ class Ground(Level):
         """Return ``operands`` with Python numbers turned into 0-d arrays of their neighbours' dtype; refuse what is
         no array of this library.
         """
+        for x in operands:
+            if type(x) is not Array or x.level.ground is not self:
+                break
+        else:
+            return operands
         like = None
         has_number = False
         operands = tuple([x if type(x) is Array or type(x) in self._types else self.as_number(x) for x in operands])

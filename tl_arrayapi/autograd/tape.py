@@ -192,26 +192,33 @@ class Tape(Level):
         return "watched" if array.index is not None else "a constant"
 
     # ---- replay
-    def pull(self, index: int | None, g: Any, *, release: bool) -> list[Any]:
-        """Return the cotangents of the leaves (None: the output does not depend on that leaf) for the cotangent ``g``
-        of node ``index``.
+    def pull(self, seeds: list[tuple[int, Any]], *, release: bool) -> list[Any]:
+        """Return the cotangents of the leaves for the cotangents of some nodes, ``seeds``: (index, cotangent) of each.
+        None: no such node depends on that leaf.
 
         With ``release`` each node is dropped as soon as its rules have run, and the tape cannot be replayed again.
         """
         nodes = self.nodes
-        if index is None:
+        if not seeds:
             return [None] * self.leaves
         if len(nodes) < self.leaves:
             raise TraceError(
                 "this tape was replayed before, and has let go of what it recorded: use vjp, whose pullback may be "
                 "called again"
             )
-        cotangents: list[Any] = [None] * (index + 1)
-        cotangents[index] = g
+        last, lifted = 0, self._nested
+        for index, g in seeds:
+            last = index if index > last else last
+            lifted = lifted or type(g) is Array
+        cotangents: list[Any] = [None] * (last + 1)
+        for index, g in seeds:
+            g = _lifted(g, self.ground) if lifted else g
+            before = cotangents[index]
+            cotangents[index] = g if before is None else before + g
         if is_debugging():
             with replay() as note:
                 self._replay_masked(cotangents, release, self.namespace, self.ground, note)
-        elif type(g) is Array or self._nested:
+        elif lifted:
             self._replay_masked(cotangents, release, self.namespace, self.ground)
         else:
             self._replay(cotangents, release)

@@ -6,8 +6,7 @@ takes.
 """
 
 from collections.abc import Callable, Iterator
-from functools import reduce, wraps
-from operator import add
+from functools import wraps
 from typing import Any, cast
 
 from tl_arrayapi.autograd.array import Array, bottom, held, stripped
@@ -150,15 +149,20 @@ class Run:
             self.held = []
         return self.taken
 
-    def pull(self, out: Any, g: Any, release: bool, inside: bool) -> list[Any]:
-        """Return the cotangents of all that was watched, zeros where the output does not depend on it."""
-        index = out.index if type(out) is Array and out.level is self.tape else None
-        found = self.tape.pull(index, g, release=release)
+    def pull(self, pairs: list[tuple[Any, Any]], release: bool, inside: bool) -> list[Any]:
+        """Return the cotangents of all that was watched for ``pairs`` of an output and its cotangent, in one replay:
+        zeros where no output depends on it.
+        """
+        tape = self.tape
+        seeds = [
+            (out.index, g) for out, g in pairs if type(out) is Array and out.level is tape and out.index is not None
+        ]
+        found = tape.pull(seeds, release=release)
         complete = [self.xp.zeros_like(x) if d is None else d for x, d in zip(self.watched, found, strict=True)]
         taken = self._taken()
         if not release:
             # Its own set, for a pullback may be called again, when the memory of its former results may be free.
-            taken = {*taken, *(() if type(g) is Array else (self.xp.ground.memory(g),))}
+            taken = {*taken, *(self.xp.ground.memory(g) for _, g in pairs if type(g) is not Array)}
         return hand_back(complete, self.xp.ground, inside, taken)
 
     def restore(self, tree: Any, cotangents: Iterator[Any], strict: bool) -> Any:
@@ -278,7 +282,7 @@ def gradient_of(
         plain = bottom(value)
         one = trace.xp.ground.scalar(1.0, plain.dtype, plain)
         trace.held.append(one)
-        grads = iter(trace.pull(out, one, release=True, inside=trace.inside))
+        grads = iter(trace.pull([(out, one)], release=True, inside=trace.inside))
         found = tuple([trace.restore(args[i], grads, strict=True) for i in positions])
         return value, found[0] if isinstance(argnums, int) else found
 
@@ -374,8 +378,7 @@ def _pullback(trace: Run, f: Callable[..., Any], args: tuple[Any, ...]) -> tuple
         if not pairs:
             raise StructureError("the function returned no array: there is nothing to pull back")
         inside = trace.inside or any(type(cotangent) is Array for _, cotangent in pairs)
-        found = [trace.pull(x, cotangent, release=False, inside=inside) for x, cotangent in pairs]
-        cotangents = iter([reduce(add, parts) for parts in zip(*found, strict=True)])
+        cotangents = iter(trace.pull(pairs, release=False, inside=inside))
         return tuple(trace.restore(x, cotangents, strict=False) for x in args)
 
     return map_tree(lambda x, path: trace.below(x), out, ""), pullback
