@@ -120,6 +120,51 @@ def test_vmap_is_a_loop(case):
     np.testing.assert_allclose(tl.vmap(one)(x), np.stack([one(space.lift(row)).value for row in x]), rtol=1e-14)
 
 
+@pytest.mark.slow
+@each_case
+def test_operands_broadcast_and_may_be_empty_or_without_axes(xp, case):
+    operands = case.operands(3)
+    for shape in ((0,), (), (2, 3)):
+        x = np.ones(shape) * (operands[-1] if shape == (2, 3) else operands[-1][:1].sum())
+        parameters = [xp.asarray(p if p.ndim == 0 else p[0]) for p in operands[:-1]]
+
+        def loss(x, parameters=parameters):
+            space = tl.array_namespace(x)
+            out = function(case, space)(*parameters, x)
+            assert out.shape == x.shape
+            return space.sum(out)
+
+        g = xp.to_numpy(tl.grad(loss)(xp.asarray(x)))
+        assert g.shape == shape
+        assert np.all(np.isfinite(g))
+
+
+def test_a_broadcast_operand_gets_the_sum_of_its_cotangents(xp):
+    x, y = xp.asarray([[1.0], [2.0]]), xp.asarray([1.0, 2.0, 4.0])
+    g = tl.grad(lambda x, y: tl.array_namespace(x).sum(tl.array_namespace(x).special.xlogy(x, y)), (0, 1))(x, y)
+    np.testing.assert_allclose(xp.to_numpy(g[0]), np.full((2, 1), 3 * math.log(2)), rtol=1e-6)
+    np.testing.assert_allclose(xp.to_numpy(g[1]), [3.0, 1.5, 0.75], rtol=1e-6)
+
+
+def test_numbers_and_integers_are_operands(xp):
+    space = tl.namespace(xp.namespace)
+    x = xp.asarray([1.0, 2.0])
+    for out, expected in (
+        (space.special.xlogy(2.0, space.lift(x)), [0.0, 2 * math.log(2)]),
+        (space.special.polygamma(1, x), scipy_special.polygamma(1, [1.0, 2.0])),
+        (space.special.chdtri(3, x / 4), scipy_special.chdtri(3, [0.25, 0.5])),
+    ):
+        assert out.dtype == x.dtype
+        np.testing.assert_allclose(xp.to_numpy(out.value), expected, rtol=1e-5)
+
+
+def test_functions_of_integers_have_the_default_floating_dtype(xp):
+    whole = xp.asarray([1, 2, 3], dtype="int64")
+    out = tl.namespace(xp.namespace).special.gammaln(whole)
+    assert out.dtype == xp.namespace.asarray(0.0, **({} if xp.device is None else {"device": xp.device})).dtype
+    np.testing.assert_allclose(xp.to_numpy(out.value), np.log([1.0, 1.0, 2.0]), atol=1e-6)
+
+
 def slope(name, *values, place=0, order=1, xp=np):
     """Return a derivative of a special function of numbers."""
 

@@ -51,6 +51,12 @@ def scipy_function(name: str) -> Callable[..., Any] | None:
     return function
 
 
+def _default_dtype(backend: Any, device: Any) -> str:
+    keywords = {} if device is None else {"device": device}
+    name: str = backend.dtype_name(backend.namespace.asarray(0.0, **keywords).dtype)
+    return name
+
+
 def on_the_host(backend: Any, name: str) -> Callable[..., Any] | None:
     """Return SciPy's special function ``name`` for the arrays of ``backend``, or None where SciPy is not installed.
 
@@ -62,12 +68,11 @@ def on_the_host(backend: Any, name: str) -> Callable[..., Any] | None:
         return None
 
     def call(*operands: Any) -> Any:
-        arrays = [x for x in operands if hasattr(x, "shape")]
+        device = backend.device_of(next(x for x in operands if hasattr(x, "shape")))
         hosts = [backend.to_host(x) if hasattr(x, "shape") else x for x in operands]
-        dtypes = [x.dtype for x in hosts if getattr(x, "dtype", None) is not None and x.dtype.kind in "fc"]
-        dtype = numpy.result_type(*dtypes).name if dtypes else backend.dtype_name(backend.namespace.asarray(0.0).dtype)
-        out = numpy.asarray(function(*hosts))
-        return backend.from_host(out, dtype, device=backend.device_of(arrays[0]))
+        dtypes = [x.dtype for x in hosts if hasattr(x, "shape") and x.dtype.kind in "fc"]
+        dtype = numpy.result_type(*dtypes).name if dtypes else _default_dtype(backend, device)
+        return backend.from_host(numpy.asarray(function(*hosts)), dtype, device=device)
 
     call.__name__ = name
     return call
