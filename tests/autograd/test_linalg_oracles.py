@@ -75,11 +75,10 @@ def test_gradient_is_that_of_pytorch(name, dtype):
     np.testing.assert_allclose(tl.grad(lambda z: loss(N, z, N.asarray))(x), expected, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("name", [name for name in ORACLES if not name.startswith("eig,")])
-def test_gradient_is_that_of_jax(name, dtype):
+def test_complex_gradient_is_that_of_jax(name):
     jax = pytest.importorskip("jax")
-    x, loss = _against(name, dtype)
+    x, loss = _against(name, "complex128")
     expected = jax.jit(jax.grad(lambda z: loss(jax.numpy, z, jax.numpy.asarray)))(x)
     np.testing.assert_allclose(tl.grad(lambda z: loss(N, z, N.asarray))(x), expected, rtol=1e-9, atol=1e-11)
 

@@ -66,12 +66,12 @@ def _inv(xp: Any, g: Any, out: Any, x: Any) -> Any:
     return -xp.matmul(xp.matmul(transposed, g), transposed)
 
 
-def _solved(xp: Any, g: Any, out: Any, a: Any, b: Any) -> Any:
+def _solve_right(xp: Any, g: Any, out: Any, a: Any, b: Any) -> Any:
     return xp.linalg.solve(xp.matrix_transpose(a), g)
 
 
-def _solving(xp: Any, g: Any, out: Any, a: Any, b: Any) -> Any:
-    return -xp.matmul(_solved(xp, g, out, a, b), xp.matrix_transpose(out))
+def _solve_left(xp: Any, g: Any, out: Any, a: Any, b: Any) -> Any:
+    return -xp.matmul(_solve_right(xp, g, out, a, b), xp.matrix_transpose(out))
 
 
 def _pinv(xp: Any, g: Any, out: Any, x: Any, rtol: Any = None) -> Any:
@@ -156,7 +156,7 @@ class SlogdetResult(NamedTuple):
 
 
 define("inv", _M, unless_empty(_inv), where="linalg")
-SOLVE = define("solve", _M, unless_empty(_solving), _solved, where="linalg")
+SOLVE = define("solve", _M, unless_empty(_solve_left), _solve_right, where="linalg")
 PINV = define("pinv", _M, unless_empty(_pinv), where="linalg")
 MATRIX_RANK = define("matrix_rank", _M, operands=1, zero_gradient=True, where="linalg")
 define("det", _M, unless_empty(_det), where="linalg")
