@@ -158,6 +158,17 @@ def test_numbers_and_integers_are_operands(xp):
         np.testing.assert_allclose(xp.to_numpy(out.value), expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@each_case
+def test_narrow_floats_stay_what_they_are(case, dtype):
+    operands = [x.astype(dtype) for x in case.operands(3)]
+    space = tl.namespace(np)
+    value, g = tl.value_and_grad(lambda x: tl.array_namespace(x).sum(function(case, space)(*operands[:-1], x)))(
+        operands[-1]
+    )
+    assert value.dtype == g.dtype == dtype
+
+
 def test_functions_of_integers_have_the_default_floating_dtype(xp):
     whole = xp.asarray([1, 2, 3], dtype="int64")
     out = tl.namespace(xp.namespace).special.gammaln(whole)

@@ -23,20 +23,20 @@ def _is_installed() -> bool:
 def _found(name: str) -> Callable[..., Any]:
     import scipy.special
 
-    return _polygamma if name == "polygamma" else getattr(scipy.special, name)
+    function: Callable[..., Any] = getattr(scipy.special, name)
+    return function
 
 
-def _polygamma(n: Any, x: Any) -> Any:
-    import scipy.special
-
-    # SciPy computes in float64, and leaves the result in it.
-    x = numpy.asarray(x)
-    out = scipy.special.polygamma(n, x)
-    return out.astype(x.dtype) if x.dtype.kind == "f" else out
+def _dtype(operands: tuple[Any, ...]) -> Any:
+    """Return the dtype of the floating ones among ``operands``; None where there is none."""
+    dtypes = [x.dtype for x in operands if hasattr(x, "shape") and x.dtype.kind in "fc"]
+    return numpy.result_type(*dtypes) if dtypes else None
 
 
 def scipy_function(name: str) -> Callable[..., Any] | None:
     """Return SciPy's special function ``name``, for NumPy's arrays; None where SciPy is not installed.
+
+    The result has the dtype of the floating operands: SciPy itself widens halves, and computes some in float64.
 
     >>> scipy_function("expit")(numpy.asarray([0.0, numpy.inf]))
     array([0.5, 1. ])
@@ -45,7 +45,11 @@ def scipy_function(name: str) -> Callable[..., Any] | None:
         return None
 
     def function(*operands: Any) -> Any:
-        return _found(name)(*operands)
+        out = _found(name)(*operands)
+        if out.dtype == getattr(operands[-1], "dtype", None):
+            return out
+        dtype = _dtype(operands)
+        return out if dtype is None else out.astype(dtype, copy=False)
 
     function.__name__ = name
     return function
@@ -70,9 +74,9 @@ def on_the_host(backend: Any, name: str) -> Callable[..., Any] | None:
     def call(*operands: Any) -> Any:
         device = backend.device_of(next(x for x in operands if hasattr(x, "shape")))
         hosts = [backend.to_host(x) if hasattr(x, "shape") else x for x in operands]
-        dtypes = [x.dtype for x in hosts if hasattr(x, "shape") and x.dtype.kind in "fc"]
-        dtype = numpy.result_type(*dtypes).name if dtypes else _default_dtype(backend, device)
-        return backend.from_host(numpy.asarray(function(*hosts)), dtype, device=device)
+        out = numpy.asarray(function(*hosts))
+        name = out.dtype.name if _dtype(tuple(hosts)) is not None else _default_dtype(backend, device)
+        return backend.from_host(out, name, device=device)
 
     call.__name__ = name
     return call

@@ -48,14 +48,14 @@ elementwise("log_expit", lambda xp, g, out, x: g * xp.special.expit(-x))
 
 
 # ---- the normal distribution
-# The asymptotic series of the derivative in 1 / (2 x^2): DLMF 7.12.1.
-_ERFCX_SLOPE = [float((-1) ** n * math.prod(range(1, 2 * n, 2))) for n in range(1, 13)]
+# The asymptotic series of the derivative in (10 / x)^2: DLMF 7.12.1.
+_ERFCX_SLOPE = [(-1) ** n * math.prod(range(1, 2 * n, 2)) / 200**n for n in range(1, 13)]
 
 
 def _erfcx(xp: Any, g: Any, out: Any, x: Any) -> Any:
     # Both terms are large, and nearly equal, from here on: the asymptotic series of their difference instead.
     far = x > 10
-    t = 0.5 / xp.square(unless(xp, ~far, x))
+    t = xp.square(10 / unless(xp, ~far, x))
     series = (2 / _SQRT_PI) * t * polynomial(t, _ERFCX_SLOPE)
     return g * xp.where(far, series, 2 * xp.where(far, xp.zeros_like(x), x) * out - 2 / _SQRT_PI)
 
