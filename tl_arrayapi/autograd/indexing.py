@@ -371,7 +371,7 @@ def take_along_axis(xp: Any, x: Any, indices: Any, /, *, axis: int = -1) -> Any:
         if i == axis:
             flat = flat * stride
         elif x.shape[i] > 1:
-            steps = xp.arange(0, x.shape[i] * stride, stride, dtype=indices.dtype, device=indices.device)
+            steps = xp.arange(x.shape[i], dtype=indices.dtype, device=indices.device) * stride
             steps = xp.reshape(steps, tuple(-1 if j == i else 1 for j in range(x.ndim)))
             offset = steps if offset is None else offset + steps
         stride *= x.shape[i]
