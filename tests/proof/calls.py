@@ -86,7 +86,8 @@ class Function:
 
     ``oracle`` names the library whose own gradients ours are held against, "" where neither has them; ``maps`` is False
     where there is no map over examples, because a result's shape depends on values, and None where nothing could be
-    mapped. ``note`` is for the page.
+    mapped. ``mended`` names the libraries whose own function does not do what the standard says, where ours does, and
+    ``refused`` those that cannot do it at all. ``note`` is for the page.
     """
 
     name: str
@@ -96,6 +97,8 @@ class Function:
     note: str = ""
     oracle: str = "torch"
     maps: bool | None = True
+    mended: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.name

@@ -239,8 +239,8 @@ STATISTICS = [
     Function("isin", _isin, (*INTEGERS, "bool"), Holds.ZERO),
     Function("nonzero", _nonzero, ALL, Holds.ZERO, maps=False),
     *(
-        Function(f"unique_{what}", _unique(f"unique_{what}"), ALL, note=GATHERED, oracle="", maps=False)
-        for what in ("all", "counts", "inverse", "values")
+        Function(name, _unique(name), ALL, note=GATHERED, oracle="", maps=False, refused=("dask",))
+        for name in ("unique_all", "unique_counts", "unique_inverse", "unique_values")
     ),
 ]  # fmt: skip
 
@@ -494,7 +494,7 @@ def _info(d: Draw) -> Callable[[Any], Any]:
     def ask(xp: Any) -> Any:
         info = xp.__array_namespace_info__()
         dtypes = {name: info.dtypes(kind=kind) for name, kind in (("all", None), ("real", "real floating"))}
-        return info.default_device(), info.default_dtypes(), dtypes, info.capabilities(), list(info.devices())
+        return info.default_device(), info.default_dtypes(), dtypes, sorted(info.capabilities()), list(info.devices())
 
     return ask
 

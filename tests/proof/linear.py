@@ -54,14 +54,15 @@ def _matrix_transpose(d: Draw, name: str) -> Call:
 def products(where: str = "") -> list[Function]:
     """Return the products, which the standard has twice: in the main namespace and in linalg."""
 
-    def entry(name: str, draw: Callable[[Draw, str], Call], note: str = "") -> Function:
-        return Function(where + name, lambda d: draw(d, where + name), NUMERIC, note=note)
+    def entry(name: str, draw: Callable[[Draw, str], Call], **said: Any) -> Function:
+        return Function(where + name, lambda d: draw(d, where + name), NUMERIC, **said)
 
+    # Dask's products of small integers are of a larger dtype.
     return [
-        entry("matmul", _matmul),
+        entry("matmul", _matmul, mended=("dask",)),
         entry("matrix_transpose", _matrix_transpose),
-        entry("tensordot", _tensordot),
-        entry("vecdot", _vecdot, "the first operand is conjugated"),
+        entry("tensordot", _tensordot, mended=("dask",)),
+        entry("vecdot", _vecdot, mended=("dask",), note="the first operand is conjugated"),
     ]
 
 
@@ -185,7 +186,8 @@ GAUGE = "through what does not depend on signs and phases"
 
 LINALG = [
     *products("linalg."),
-    square("cholesky", prepare=_hermitian, more=lambda d: {"upper": d.flag()}),
+    # Dask's factor is the upper one, and its inverse of float32 is float64.
+    square("cholesky", prepare=_hermitian, more=lambda d: {"upper": d.flag()}, mended=("dask",)),
     Function("linalg.cross", _cross, NUMERIC),
     square("det"),
     _offset("diagonal"),
@@ -193,7 +195,7 @@ LINALG = [
     square("eigvals", note="distinct eigenvalues"),
     square("eigh", prepare=_hermitian, observed=_seen_eigh, note=GAUGE),
     square("eigvalsh", prepare=_hermitian),
-    square("inv"),
+    square("inv", mended=("dask",)),
     oblong("matrix_norm", more=_matrix_norm),
     Function("linalg.matrix_power", _matrix_power, FLOATING),
     oblong("matrix_rank", holds=Holds.ZERO),
