@@ -1,12 +1,21 @@
-"""Calls of SciPy functions, as text: those that have right gradients on traced arrays, and those that refuse them.
+"""Calls of SciPy and of scikit-learn, as text: those with right gradients on traced arrays, and those that refuse them.
 
 A call is evaluated by `tests.citizenship.walk`. Lower-case names are operands, all of them watched; those in capitals
-are constants; ``xp`` is the namespace of the arrays. Nothing here imports SciPy.
+are constants; ``xp`` is the namespace of the arrays. Nothing here imports either.
 """
 
 import numpy as np
 
-__all__ = ["CONSTANTS", "OPERANDS", "REFUSED", "RIGHT", "function_name", "imprecise"]
+__all__ = [
+    "CONSTANTS",
+    "LEARNED",
+    "LEARNED_REFUSED",
+    "OPERANDS",
+    "REFUSED",
+    "RIGHT",
+    "function_name",
+    "imprecise",
+]
 
 _rng = np.random.default_rng(5)
 
@@ -392,6 +401,45 @@ REFUSED: dict[str, list[str]] = {
         "spatial.KDTree(points).query(others)[0]",
         "spatial.ConvexHull(points).volume",
         "spatial.procrustes(points, others)[2]",
+    ],
+}
+
+
+LEARNED: dict[str, list[str]] = {
+    "sklearn.metrics.pairwise": [
+        "pairwise.additive_chi2_kernel(x, y)",
+        "pairwise.chi2_kernel(x, y)",
+        "pairwise.cosine_distances(points, others)",
+        "pairwise.cosine_similarity(points, others)",
+        "pairwise.euclidean_distances(points, others)",
+        "pairwise.linear_kernel(points, others)",
+        "pairwise.paired_cosine_distances(points, others)",
+        "pairwise.paired_euclidean_distances(points, others)",
+        "pairwise.polynomial_kernel(points, others)",
+        "pairwise.rbf_kernel(points, others)",
+        "pairwise.sigmoid_kernel(points, others)",
+    ],
+    "sklearn.metrics": [
+        "metrics.mean_absolute_error(x, y, multioutput='raw_values')",
+        "metrics.mean_squared_error(x, y, multioutput='raw_values')",
+        "metrics.r2_score(x, y, multioutput='raw_values')",
+    ],
+    "sklearn.preprocessing": [
+        "preprocessing.MaxAbsScaler().fit_transform(points)",
+        "preprocessing.MinMaxScaler().fit_transform(points)",
+        "preprocessing.PolynomialFeatures(2).fit_transform(points)",
+        "preprocessing.StandardScaler().fit_transform(points)",
+        "preprocessing.normalize(points)",
+    ],
+    "sklearn.decomposition": ["decomposition.PCA(2, svd_solver='full').fit(points).explained_variance_"],
+    "sklearn.linear_model": ["linear_model.Ridge(solver='svd').fit(points, others).coef_"],
+}
+
+LEARNED_REFUSED = {
+    "sklearn.metrics": [
+        "metrics.mean_squared_error(v, w)",
+        "metrics.mean_poisson_deviance(v, w)",
+        "metrics.r2_score(v, w)",
     ],
 }
 

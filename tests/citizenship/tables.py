@@ -6,7 +6,7 @@
 import re
 from pathlib import Path
 
-from tests.citizenship.scipy_calls import REFUSED, RIGHT, function_name
+from tests.citizenship.scipy_calls import LEARNED, REFUSED, RIGHT, function_name
 
 __all__ = ["DOCUMENT", "with_tables"]
 
@@ -16,6 +16,8 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "citizenship.md"
 def _label(call: str) -> str:
     """Return the name of a function within its module; of a rotation, with the method that gives the result."""
     name = function_name(call)
+    if call.startswith(("decomposition.", "linear_model.")):
+        return name.rpartition(".")[2] + "." + call.rpartition(".")[2]
     if name.startswith(("Rotation", "RigidTransform")):
         last = re.findall(r"\.(\w+)\(", call)[-1]
         return name if name.endswith(f".{last}") else f"{name}(...).{last}"
@@ -35,6 +37,7 @@ def with_tables(text: str) -> str:
     """Return the text of the document with its tables as they should be."""
     for name, calls, heading in (
         ("right", RIGHT, "gradients are right"),
+        ("learned", LEARNED, "gradients are right"),
         ("refused", REFUSED, "a watched array is refused; among others"),
     ):
         start = text.index(f"<!-- {name} -->\n") + len(f"<!-- {name} -->\n")

@@ -5,24 +5,12 @@ SciPy is imported: each library has a process of its own.
 """
 
 import importlib.metadata
-import json
-import os
-import subprocess
-import sys
-from functools import cache
-from pathlib import Path
 
 import pytest
 
 from tests.citizenship.scipy_calls import REFUSED, RIGHT, function_name
+from tests.citizenship.walked import LIBRARIES, outcomes
 from tests.libraries import installed
-
-ROOT = Path(__file__).parents[2]
-LIBRARIES = {
-    "numpy": "array_api_compat.numpy",
-    "torch": "array_api_compat.torch",
-    "array_api_strict": "array_api_strict",
-}
 
 # What SciPy's own code does that a library does not take, traced or not.
 NOT_ON_STRICT = {
@@ -44,25 +32,6 @@ def scipy_version() -> tuple[int, ...]:
 
 
 pytestmark = pytest.mark.skipif(not installed("scipy") or scipy_version() < (1, 17), reason="needs SciPy 1.17 or newer")
-
-
-@cache
-def outcomes(library: str, mode: str = "first") -> dict[str, str]:
-    """Return what `tests.citizenship.walk` says of every call on arrays of ``library``."""
-    if not installed(library):
-        pytest.skip(f"{library} is not installed")
-    ran = subprocess.run(
-        [sys.executable, "-m", "tests.citizenship.walk", LIBRARIES[library], mode],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
-    found: dict[str, str] = json.loads(ran.stdout)
-    return found
 
 
 def calls(table: dict[str, list[str]]) -> list[str]:

@@ -1,7 +1,7 @@
 """Evaluate the calls of `tests.citizenship.scipy_calls` on traced arrays of one library; print the outcomes as JSON.
 
 SciPy decides when it is imported whether its functions take arrays of other libraries. This is therefore a program of
-its own: ``python -m tests.citizenship.walk array_api_strict first``.
+its own: ``python -m tests.citizenship.walk array_api_strict first scipy``.
 """
 
 import importlib
@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from tests.citizenship.scipy_calls import CONSTANTS, OPERANDS, REFUSED, RIGHT, imprecise
+from tests.citizenship.scipy_calls import CONSTANTS, LEARNED, LEARNED_REFUSED, OPERANDS, REFUSED, RIGHT, imprecise
 
 STEP = 1e-5
 
+_LEARN = ("metrics", "metrics.pairwise", "preprocessing", "decomposition", "linear_model")
 _MODULES = (
     *("special", "stats", "integrate", "differentiate", "optimize", "optimize.elementwise", "fft", "signal"),
     *("cluster.vq", "cluster.hierarchy", "interpolate", "ndimage", "linalg", "spatial", "spatial.distance"),
@@ -30,6 +31,12 @@ def scipy_names() -> dict[str, Any]:
     found = {name.rpartition(".")[2]: importlib.import_module(f"scipy.{name}") for name in _MODULES}
     transform = found["transform"]
     return found | {name: getattr(transform, name) for name in ("Rotation", "RigidTransform", "Slerp")}
+
+
+def learn_names() -> dict[str, Any]:
+    """Import scikit-learn, have it take arrays of any library, and return its modules."""
+    importlib.import_module("sklearn").set_config(array_api_dispatch=True)
+    return {name.rpartition(".")[2]: importlib.import_module(f"sklearn.{name}") for name in _LEARN}
 
 
 def helpers(xp: Any) -> dict[str, Any]:
@@ -61,13 +68,13 @@ def weights(shape: tuple[int, ...]) -> np.ndarray:
 class Walk:
     """The outcomes of calls on the arrays of one library."""
 
-    def __init__(self, library: str) -> None:
+    def __init__(self, library: str, names: dict[str, Any]) -> None:
         import tl_arrayapi as tl
 
         self.tl = tl
         self.host = importlib.import_module("array_api_compat.numpy")
         self.xp = importlib.import_module(library)
-        self.names = scipy_names()
+        self.names = names
 
     def difference(self, code: Any, operands: dict[str, Any], direction: dict[str, Any]) -> float:
         """Return the derivative along ``direction`` by central differences of SciPy on NumPy's arrays."""
@@ -144,15 +151,18 @@ class Walk:
         return float(both[0] - both[1]), float(one - other)
 
 
-def main(library: str, mode: str) -> None:
+def main(library: str, mode: str, package: str) -> None:
     os.environ.update(SCIPY_ARRAY_API="1", JAX_ENABLE_X64="1")
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
-    walk = Walk(library)
+    names, tables = (
+        (scipy_names(), (RIGHT, REFUSED)) if package == "scipy" else (learn_names(), (LEARNED, LEARNED_REFUSED))
+    )
+    walk = Walk(library, names)
     if library == "array_api_compat.torch":
         # SciPy makes constants in the default dtype.
         importlib.import_module("torch").set_default_dtype(walk.xp.float64)
-    calls = [call for table in (RIGHT, REFUSED) for group in table.values() for call in group]
+    calls = [call for table in tables for group in table.values() for call in group]
     json.dump({call: walk.outcome(call, mode) for call in calls}, sys.stdout)
 
 
