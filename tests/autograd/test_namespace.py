@@ -384,3 +384,12 @@ def test_isin_takes_a_number_on_either_side(xp, dtype):
     if xp.namespace.__name__ != "array_api_strict":  # whose isin does not invert
         np.testing.assert_array_equal(xp.to_numpy(ours.isin(x, 2, invert=True).value), [True, False, True])
     assert bool(ours.isin(3, x))
+
+
+def test_arrays_made_together_come_as_the_librarys_version_of_the_standard_has_them(xp):
+    ours = tl.namespace(xp.namespace)
+    x = ours.asarray(xp.asarray([1.0, 2.0]))
+    kind = list if ours.__array_api_version__ < "2025.12" else tuple
+    assert type(ours.broadcast_arrays(x, x[:1])) is kind
+    assert type(ours.meshgrid(x, x)) is kind
+    assert type(ours.unstack(x)) is tuple

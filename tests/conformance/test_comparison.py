@@ -27,7 +27,13 @@ def test_a_failure_that_does_not_come_back_is_none():
 
 
 def test_a_failure_that_the_library_also_shows_in_time_is_none():
-    assert compare({"a": PASSED}, {"a": FAILED}, again(FAILED), again(FAILED)).extra == {}
+    ours, theirs = ["failed", "out=(-0+1e3j), not 0\nours"], ["failed", "out=(nan+0j), not 1\nthe library's"]
+    assert compare({"a": PASSED}, {"a": FAILED}, again(theirs), again(ours)).extra == {}
+
+
+def test_another_failure_of_the_library_excuses_nothing():
+    found = compare({"a": PASSED}, {"a": FAILED}, again(["failed", "no such dtype"]), again(FAILED))
+    assert found.extra == {"a": "why"}
 
 
 def test_nothing_runs_again_where_nothing_differs():

@@ -5,7 +5,7 @@ They need no rule, and work at every level.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -99,13 +99,15 @@ def _broadcast_shapes(xp: Any, *shapes: tuple[int | float | None, ...]) -> tuple
     return tuple(result)
 
 
-def _broadcast_arrays(xp: Any, *arrays: Any) -> tuple[Any, ...]:
+def _broadcast_arrays(xp: Any, *arrays: Any) -> Sequence[Any]:
     lifted = [xp.lift(x) for x in arrays]
     shape = _broadcast_shapes(xp, *(x.shape for x in lifted))
-    return tuple(xp.broadcast_to(x, shape) for x in lifted)
+    # The standard made a tuple of this list, in the version of 2025.
+    together = list if getattr(xp, "__array_api_version__", "2025.12") < "2025.12" else tuple
+    return together(xp.broadcast_to(x, shape) for x in lifted)
 
 
-def _meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> tuple[Any, ...]:
+def _meshgrid(xp: Any, *arrays: Any, indexing: str = "xy") -> Sequence[Any]:
     if indexing not in ("xy", "ij"):
         raise ArgumentError(f"meshgrid's indexing is 'xy' or 'ij'; got {indexing!r}")
     lifted = [xp.lift(x) for x in arrays]
