@@ -359,6 +359,11 @@ def test_a_library_has_what_it_can_compute_and_no_more(monkeypatch):
     np.testing.assert_allclose(np.asarray(space.special.logsumexp(x).value), scipy_special.logsumexp([1.0, 2.0]))
 
 
+def test_check_grads_takes_functions_with_special_ones(xp):
+    if xp.real == "float64":
+        tl.check_grads(lambda x: tl.array_namespace(x).special.gammaln(x), (xp.asarray([0.7, 2.0]),), order=2)
+
+
 def test_logsumexp_has_softmax_for_its_gradient(xp):
     host = np.asarray([[0.3, -2.0, 500.0], [1.0, 2.0, -np.inf]])
     g = tl.grad(lambda x: tl.array_namespace(x).sum(tl.array_namespace(x).special.logsumexp(x, axis=1)))(
