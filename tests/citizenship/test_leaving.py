@@ -150,6 +150,15 @@ def test_builtin_functions_over_elements_keep_the_gradient(xp):
     np.testing.assert_allclose(xp.to_numpy(g), [1 + 3 + 6 + 1, 1 + 3, 1 + 1 + 2], rtol=1e-5)
 
 
+def test_copies_keep_the_gradient_and_are_not_written_to(xp):
+    def loss(x):
+        shallow, deep = copy.copy(x), copy.deepcopy({"nested": x})["nested"]
+        x[0] = 0.0
+        return tl.array_namespace(x).sum(shallow * deep * 1.0)
+
+    np.testing.assert_allclose(xp.to_numpy(tl.grad(loss)(xp.asarray([1.0, 2.0]))), [2.0, 4.0])
+
+
 def test_decisions_read_values_and_leave_no_trace(xp):
     def loss(x):
         return x[0] * 2 if x[0] > x[1] else x[1] * int(x[2])

@@ -210,6 +210,10 @@ class Array:
         device: tuple[Any, int] = self.level.namespace.ground.library.asarray(bottom(self)).__dlpack_device__()
         return device
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Array":
+        """Return an Array that writes to this one do not reach, at the same level: what is recorded is not copied."""
+        return Array(self.value, self.level, self.index)
+
     def __repr__(self) -> str:
         note = self.level.describe(self)
         return f"Array({self.value!r}{', ' + note if note else ''})"
