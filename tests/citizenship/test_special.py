@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -362,6 +363,27 @@ def test_a_library_has_what_it_can_compute_and_no_more(monkeypatch):
 def test_check_grads_takes_functions_with_special_ones(xp):
     if xp.real == "float64":
         tl.check_grads(lambda x: tl.array_namespace(x).special.gammaln(x), (xp.asarray([0.7, 2.0]),), order=2)
+
+
+def test_a_namespace_that_has_special_functions_of_its_own_is_asked_first():
+    from tl_arrayapi.backends.base import Backend
+
+    own = SimpleNamespace(__name__="own", special=SimpleNamespace(erf=abs))
+    assert Backend(own).special("erf") is abs
+    assert Backend(own).special("erfc").__name__ == "erfc"
+
+
+def test_polygamma_takes_several_orders(xp):
+    orders, x = np.asarray([1.0, 2.0, 3.0]), np.asarray([0.5, 1.5, 2.5])
+    space = tl.namespace(xp.namespace)
+    made = xp.asarray(orders)
+
+    def loss(x):
+        return space.sum(space.special.polygamma(made, x))
+
+    np.testing.assert_allclose(
+        xp.to_numpy(tl.grad(loss)(xp.asarray(x))), scipy_special.polygamma(orders + 1, x), rtol=1e-5
+    )
 
 
 def test_logsumexp_has_softmax_for_its_gradient(xp):
