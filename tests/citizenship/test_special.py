@@ -386,6 +386,22 @@ def test_polygamma_takes_several_orders(xp):
     )
 
 
+@pytest.mark.parametrize(
+    "name", ["erf", "erfc", "ndtr", "log_ndtr", "sinc", "expi", "exp1", "loggamma", "gamma", "spence"]
+)
+def test_holomorphic_functions_take_complex_numbers(name):
+    rng = np.random.default_rng(41)
+    z = rng.uniform(0.3, 0.8, 4) + 1j * rng.uniform(0.1, 0.6, 4)
+    f = getattr(scipy_special, name)
+
+    def loss(z):
+        xp = tl.array_namespace(z)
+        return xp.sum(xp.real((1 + 2j) * getattr(xp.special, name)(z)))
+
+    slope = (8 * (f(z + 1e-4) - f(z - 1e-4)) - (f(z + 2e-4) - f(z - 2e-4))) / 12e-4
+    np.testing.assert_allclose(tl.grad(loss)(z), (1 + 2j) * slope, rtol=1e-8)
+
+
 def test_logsumexp_has_softmax_for_its_gradient(xp):
     host = np.asarray([[0.3, -2.0, 500.0], [1.0, 2.0, -np.inf]])
     g = tl.grad(lambda x: tl.array_namespace(x).sum(tl.array_namespace(x).special.logsumexp(x, axis=1)))(
