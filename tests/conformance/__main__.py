@@ -16,9 +16,6 @@ from tests.conformance.comparison import Outcomes, compare
 from tests.libraries import VARIANTS
 
 LIBRARIES = ("numpy", "array_api_strict", "torch", "jax", "dask")
-PATIENCE = 25
-"""How many times the examples the library is given to fail in the same way, where a test fails over ours."""
-
 FLAGS = ("--disable-deadline", "--derandomize", "-q", "--tb=short", "--show-capture=no", "-p", "no:cacheprovider")
 
 
@@ -84,8 +81,11 @@ def measure(
     run_ours = partial(run, suite, ours, examples=examples)
     before = kept(file, partial(run_inner, selection))
     asked = {test: outcome for test, outcome in before.items() if test.startswith(tuple(selection))}
-    patient = partial(run, suite, inner, examples=PATIENCE * examples)
-    found = compare(asked, run_ours(selection), patient, run_ours)
+
+    def run_inner_again(tests: Sequence[str], attempt: int) -> Outcomes:
+        return run(suite, inner, tests, attempt * examples)
+
+    found = compare(asked, run_ours(selection), run_inner_again, run_ours)
     return {
         "library": library,
         "version": tl.backends.get(VARIANTS[library].module).version(),
