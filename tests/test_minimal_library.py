@@ -7,7 +7,7 @@ import tl_arrayapi as tl
 from tests.minimal_library import Array
 from tests.minimal_library import namespace as minimal
 from tl_arrayapi import backends, init
-from tl_arrayapi.errors import BackendError, DeviceError, DTypeError, NamespaceError
+from tl_arrayapi.errors import DeviceError, DTypeError, NamespaceError
 
 SHAPES = [(4, 3), (4,), (2, 4), (2,)]
 INITS = [init.xavier_for((4, 3), 1), init.uniform(-0.1, 0.1, 2), init.kaiming_for((2, 4), 3), init.zeros()]
@@ -133,7 +133,7 @@ def test_it_pulls_back_through_slices_and_rows():
 def test_what_it_lacks_is_refused_by_function_and_library():
     x = minimal.asarray([1.0, 2.0])
     for function in (lambda xp, x: xp.sum(xp.exp(x)), lambda xp, x: xp.max(x)):
-        with pytest.raises(BackendError, match=r"minimal has no function '(exp|max)'"):
+        with pytest.raises(AttributeError, match=r"has no attribute '(exp|max)'.* minimal does not"):
             tl.grad(lambda x, function=function: function(tl.array_namespace(x), x))(x)
     assert not hasattr(tl.namespace(minimal), "linalg")
     with pytest.raises(DTypeError, match="minimal has no dtype 'float16'"):

@@ -154,7 +154,7 @@ class Masks:
         chosen = xp.broadcast_to(operands[0], tuple(out.shape))
         taken = iter([t for t, parent in ((True, parents[1]), (False, parents[2])) if parent is not None])
         for parent, x, d in found:
-            kept = chosen if next(taken) else xp.logical_not(chosen)
+            kept = chosen if next(taken) else ~chosen
             kept = kept if mask is None else kept & mask
             yield parent, conform(xp, d, x), _narrowed(xp, kept, x.shape), False
 
