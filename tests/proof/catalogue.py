@@ -235,7 +235,7 @@ STATISTICS = [
     *along_one_axis("argsort", dtypes=REAL_NUMERIC, flags=("descending", "stable"), holds=Holds.ZERO),
     *along_one_axis("sort", dtypes=REAL_NUMERIC, flags=("descending", "stable"), note="that of the permutation"),
     Function("diff", _diff, NUMERIC),
-    Function("searchsorted", _searchsorted, (*REAL, "int64", "int32", "int16", "int8", "uint8"), Holds.ZERO),
+    Function("searchsorted", _searchsorted, REAL_NUMERIC, Holds.ZERO),
     Function("isin", _isin, (*INTEGERS, "bool"), Holds.ZERO),
     Function("nonzero", _nonzero, ALL, Holds.ZERO, maps=False),
     *(
