@@ -103,6 +103,7 @@ def test_outcomes_of_a_run_are_those_of_its_tests(suite):
     }
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_it_found_and_fails(suite, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("tests.conformance.__main__.commit_of", lambda suite: "c0ffee")
     asked = ["--suite", str(suite), "--library", "numpy", "--json", str(tmp_path / "found.json")]
