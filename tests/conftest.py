@@ -8,11 +8,16 @@ real one), `.device` (None, or a device to pass on), `.asarray(values, dtype=Non
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.counts import Counts
 from tests.libraries import VARIANTS, Library, installed, load, mode
 from tests.proof.tally import Tally
+
+# How long an example takes says nothing: machines are shared, and libraries compile.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
