@@ -18,6 +18,20 @@ _SMALL = 4096
 _multiply: Any = numpy.multiply
 _subtract: Any = numpy.subtract
 
+# The most that glibc takes for a size worth keeping, less its own header.
+_LARGEST_KEPT = (32 << 20) - (64 << 10)
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep freed memory, up to 64 MB of it, for the next arrays.
+
+    An array of 128 KiB or more otherwise has new pages from the kernel each time, which often takes longer than what is
+    computed with it. glibc raises that limit to the size of the largest array that was freed (mallopt(3),
+    M_MMAP_THRESHOLD), and one that is never written to costs nothing. Where the user has set the limit, or the
+    C library is another, this changes nothing.
+    """
+    numpy.empty(_LARGEST_KEPT, numpy.uint8)
+
 
 class NumPyBackend(HostBackend):
     """Describe NumPy.
@@ -28,6 +42,10 @@ class NumPyBackend(HostBackend):
     """
 
     name = "numpy"
+
+    def __init__(self, namespace: Any) -> None:
+        super().__init__(namespace)
+        _keep_freed_memory()
 
     @property
     def functions(self) -> Mapping[str, Callable[..., Any]]:
