@@ -60,13 +60,26 @@ def _erfcx(xp: Any, g: Any, out: Any, x: Any) -> Any:
     return g * xp.where(far, series, 2 * xp.where(far, xp.zeros_like(x), x) * out - 2 / _SQRT_PI)
 
 
+# Mills' ratio times x, in (10 / x)^2: DLMF 7.12.1.
+_MILLS = [(-1) ** n * math.prod(range(1, 2 * n, 2)) / 100**n for n in range(20)]
+
+
+def _log_ndtr(xp: Any, g: Any, out: Any, x: Any) -> Any:
+    # The logarithms of the density and of ndtr are large, and nearly equal, below here: their ratio by its series.
+    far = x < -10
+    tail = unless(xp, ~far, x)
+    series = -tail / polynomial(xp.square(10 / tail), _MILLS)
+    near, log = (xp.where(far, xp.zeros_like(x), y) for y in (x, out))
+    return g * xp.where(far, series, 1 / _SQRT_TAU * xp.exp(-0.5 * near * near - log))
+
+
 elementwise("erf", lambda xp, g, out, x: g * (2 / _SQRT_PI * xp.exp(-x * x)))
 elementwise("erfc", lambda xp, g, out, x: g * (-2 / _SQRT_PI * xp.exp(-x * x)))
 elementwise("erfcx", _erfcx)
 elementwise("erfinv", lambda xp, g, out, x: g * (_SQRT_PI / 2 * xp.exp(out * out)))
 elementwise("erfcinv", lambda xp, g, out, x: g * (-_SQRT_PI / 2 * xp.exp(out * out)))
 elementwise("ndtr", lambda xp, g, out, x: g * (1 / _SQRT_TAU * xp.exp(-0.5 * x * x)))
-elementwise("log_ndtr", lambda xp, g, out, x: g * (1 / _SQRT_TAU * xp.exp(-0.5 * x * x - out)))
+elementwise("log_ndtr", _log_ndtr)
 elementwise("ndtri", lambda xp, g, out, x: g * (_SQRT_TAU * xp.exp(0.5 * out * out)))
 
 
