@@ -371,7 +371,7 @@ def test_the_namespaces_information_is_the_librarys_less_what_lazy_arrays_cannot
     if xp.name == "dask":
         expected |= {"boolean indexing": False, "data-dependent shapes": False}
         x = tl.namespace(xp.namespace).asarray(xp.asarray([1.0, 2.0]))
-        with pytest.raises(tl.errors.ShapeError, match="unknown length"):
+        with pytest.raises(tl.errors.ShapeError, match=r"dask computes nothing .* boolean index"):
             x[x > 1.0]
     assert ours.capabilities() == expected
 

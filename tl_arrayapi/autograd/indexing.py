@@ -140,7 +140,8 @@ def _is_readable(xp: Any, x: Any) -> bool:
 def _refuse_lazy(xp: Any) -> None:
     if xp.backend.lazy:
         raise ShapeError(
-            "a boolean index has a result of unknown length on a lazy array: use xp.where, or compute it first"
+            f"{xp.backend.name} computes nothing before it is asked to, and the length of what a boolean index selects "
+            "would be unknown: use xp.where, or compute the array first"
         )
 
 
