@@ -202,7 +202,6 @@ RIGHT: dict[str, list[str]] = {
         "signal.correlate(v, w[:3], method='fft')",
         "signal.fftconvolve(v, w[:3])",
         "signal.fftconvolve(image, patch, mode='same')",
-        "signal.oaconvolve(image, patch, mode='same')",
         "signal.hilbert(v)",
         "signal.hilbert2(image)",
         "signal.envelope(signal_, (2, None))",
