@@ -36,3 +36,66 @@ def test_a_view_is_let_go_of_while_its_owner_is_still_held():
     assert tl.grad(loss)(np.ones(3)).tolist() == [4.0, 4.0, 4.0]
     assert owner.flags.writeable
     assert view.flags.writeable
+
+
+def rows_of_a_product(xp, x):
+    return xp.where(xp.expand_dims(x > 0, axis=1), xp.expand_dims(xp.log(x), axis=1) * xp.ones((1, 3)) @ xp.eye(3), 0.0)
+
+
+def both_factors(xp, x):
+    y = xp.expand_dims(1.0 / x, axis=1)
+    return xp.where(xp.expand_dims(x > 0, axis=1) & (x > 0), xp.matmul(y, xp.matrix_transpose(y)), 0.0)
+
+
+def a_matrix_and_a_vector(xp, x):
+    y = xp.log(x)
+    return xp.where(x > 0, xp.matmul(xp.expand_dims(y, axis=1), xp.ones(1)), 0.0)
+
+
+def a_vector_and_a_matrix(xp, x):
+    return xp.where(x > 0, xp.matmul(xp.ones(1), xp.expand_dims(xp.log(x), axis=0)), 0.0)
+
+
+def a_product_with_itself(xp, x):
+    y = xp.expand_dims(1.0 / x, axis=(1, 2))
+    y = y * xp.eye(2)
+    return xp.where(xp.expand_dims(x > 0, axis=(1, 2)), y @ y, 0.0)
+
+
+def a_stack_of_matrices(xp, x):
+    matrices = xp.expand_dims(1.0 / x, axis=(1, 2)) + xp.eye(2)
+    return xp.where(x > 0, xp.linalg.det(matrices), 0.0)
+
+
+PRODUCTS = [
+    rows_of_a_product,
+    both_factors,
+    a_matrix_and_a_vector,
+    a_vector_and_a_matrix,
+    a_product_with_itself,
+    a_stack_of_matrices,
+]
+
+
+@pytest.mark.parametrize("function", PRODUCTS)
+def test_the_branch_not_taken_is_guarded_through_products(function):
+    def loss(x):
+        xp = tl.array_namespace(x)
+        return xp.sum(function(xp, x) ** 2)
+
+    poles, taken = np.asarray([0.0, 1.5, 4.0]), np.asarray([1.5, 4.0])
+    with np.errstate(all="ignore"):
+        gradient, hessian = tl.grad(loss)(poles), tl.hessian(loss)(poles)
+    np.testing.assert_allclose(gradient, [0.0, *tl.grad(loss)(taken)], rtol=1e-12)
+    np.testing.assert_allclose(hessian, np.pad(tl.hessian(loss)(taken), ((1, 0), (1, 0))), rtol=1e-12)
+
+
+def test_the_other_factor_of_a_guarded_product_has_its_gradient():
+    def loss(weight, x):
+        xp = tl.array_namespace(weight, x)
+        return xp.sum(xp.where(xp.all(x > 0, axis=1, keepdims=True), xp.log(x) @ weight, 0.0))
+
+    x, weight = np.asarray([[0.0, 1.0], [2.0, 3.0]]), np.ones((2, 1))
+    with np.errstate(all="ignore"):
+        weighed = tl.grad(loss)(weight, x)
+    np.testing.assert_allclose(weighed, np.log([[2.0], [3.0]]))

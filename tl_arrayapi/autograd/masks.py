@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from tl_arrayapi.autograd.cotangents import PART, broadcast_axes, by_rule, conform
+from tl_arrayapi.autograd.cotangents import PART, by_rule, conform
 from tl_arrayapi.autograd.primitive import Kind
+from tl_arrayapi.autograd.reach import narrowed, reached
 from tl_arrayapi.autograd.rules.elementwise import WHERE
 from tl_arrayapi.autograd.rules.reduction import restored
 
@@ -116,14 +117,22 @@ class Masks:
                     self.add(cotangents, parent, d if d.dtype is x.dtype else conform(xp, d, x), mask, dirty)
                 else:
                     d = conform(xp, self._clean(d, mask, dirty), x)
-                    self.add(cotangents, parent, d, _narrowed(xp, mask, x.shape), False)
+                    self.add(cotangents, parent, d, narrowed(xp, mask, x.shape), False)
 
     def _pulled(self, mask: Any, g: Any, node: tuple[Any, ...]) -> Iterator[tuple[int, Any, Any, bool]]:
         """Yield (parent, cotangent, mask, whether it is dirty) for every watched operand of what is not elementwise."""
         xp = self._xp
         primitive, parents, operands, static, out = node
+        masks = None if mask is None else reached(primitive, xp, mask, out, operands)
+        if primitive.kind is Kind.CONTRACTION and masks is not None:
+            # What has no part in what is taken would be multiplied by 0 in the cotangent of the other factor.
+            operands = tuple(self._clean(x, m, True) for x, m in zip(operands, masks, strict=True))
         found = by_rule(primitive, xp, g, out, parents, operands, static)
-        if primitive is WHERE:
+        if masks is not None:
+            kept = iter([m for m, parent in zip(masks, parents, strict=True) if parent is not None])
+            for parent, x, d in found:
+                yield parent, conform(xp, d, x), next(kept), True
+        elif primitive is WHERE:
             yield from self._branches(mask, found, out, parents, operands)
         elif primitive is PART:
             for parent, _, d in found:
@@ -156,18 +165,7 @@ class Masks:
         for parent, x, d in found:
             kept = chosen if next(taken) else ~chosen
             kept = kept if mask is None else kept & mask
-            yield parent, conform(xp, d, x), _narrowed(xp, kept, x.shape), False
+            yield parent, conform(xp, d, x), narrowed(xp, kept, x.shape), False
 
     def _clean(self, d: Any, mask: Any, dirty: bool) -> Any:
         return self._xp.where(mask, d, self._xp.zeros_like(d)) if dirty else d
-
-
-def _narrowed(xp: Any, mask: Any, shape: tuple[int, ...]) -> Any:
-    """Return ``mask`` for an operand that was broadcast from ``shape``: True where it is True anywhere along what was
-    repeated.
-    """
-    shape = tuple(shape)
-    if tuple(mask.shape) == shape:
-        return mask
-    axes = broadcast_axes(tuple(mask.shape), shape)
-    return xp.reshape(xp.any(mask, axis=axes, keepdims=True), shape)
