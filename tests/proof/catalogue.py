@@ -196,7 +196,9 @@ def _diff(d: Draw) -> Call:
 
 
 def _searchsorted(d: Draw) -> Call:
-    x, wanted, side = d.values(d.shape(ranks=(1, 1)), *ANY), d.values(d.shape(), *ANY), d.one_of(("left", "right"))
+    # Dask's own finds for no values at all places of another shape.
+    x, wanted = d.values(d.shape(ranks=(1, 1), empty=False), *ANY), d.values(d.shape(empty=False), *ANY)
+    side = d.one_of(("left", "right"))
     return Call(
         f"searchsorted(sort({x.shape}), {wanted.shape}, side={side!r})",
         (x, wanted),
@@ -420,10 +422,12 @@ def _filled(name: str, *more: Any) -> Function:
 
 
 def _asarray(d: Draw) -> Call:
-    x = d.values(d.shape(), *ANY)
-    if d.flag():
-        return called("asarray", (x,), copy=d.one_of((True, None)))
-    return Call(f"asarray({x.tolist()})", (), lambda xp: xp.asarray(x.tolist(), dtype=getattr(xp, str(x.dtype))))
+    x, copy = d.values(d.shape(), *ANY), d.one_of((True, None))
+
+    def run(xp: Any, array: Any) -> Any:
+        return xp.asarray(array, copy=copy), xp.asarray(x.tolist(), dtype=getattr(xp, str(x.dtype)))
+
+    return Call(f"asarray of an array and of numbers, {x.shape}, copy={copy}", (x,), run)
 
 
 def _arange(d: Draw) -> Callable[[Any], Any]:

@@ -70,10 +70,10 @@ PRODUCTS = [function for function in products() if function.name != "matrix_tran
 
 
 # ---- stacks of matrices
-def _matrices(d: Draw, rows: int, columns: int | None = None) -> Host:
+def _matrices(d: Draw, rows: int, columns: int | None = None, empty: bool = True) -> Host:
     """Return a stack of matrices whose singular values are well apart from one another, and from 0."""
     columns = rows if columns is None else columns
-    stack = d.shape(ranks=(0, 1))
+    stack = d.shape(ranks=(0, 1), empty=empty)
     x = d.values((*stack, rows, columns), -0.3, 0.3)
     diagonal = np.zeros((rows, columns))
     np.fill_diagonal(diagonal, np.arange(1.0, min(rows, columns) + 1))
@@ -94,11 +94,11 @@ def square(name: str, *, prepare: Any = None, observed: Any = None, more: Any = 
     return Function(f"linalg.{name}", draw, FLOATING, **said)
 
 
-def oblong(name: str, *, observed: Any = None, more: Any = lambda d: {}, **said: Any) -> Function:
+def oblong(name: str, *, observed: Any = None, more: Any = lambda d: {}, empty: bool = True, **said: Any) -> Function:
     """Return a function of a stack of matrices of any shape."""
 
     def draw(d: Draw) -> Call:
-        x, static = _matrices(d, d.integer(1, 3), d.integer(1, 3)), more(d)
+        x, static = _matrices(d, d.integer(1, 3), d.integer(1, 3), empty), more(d)
         return _prepared(name, (x,), None, observed, static)
 
     return Function(f"linalg.{name}", draw, FLOATING, **said)
@@ -125,9 +125,14 @@ def _seen_eigh(xp: Any, found: Any) -> Any:
     return values, _times(xp, vectors, values * values * values, _adjoint(xp, vectors))
 
 
+def _seen_eigvals(xp: Any, values: Any) -> Any:
+    # Their order is not specified: sums of their powers do not depend on it.
+    return tuple(xp.sum(power, axis=-1) for power in (values, values * values, values * values * values))
+
+
 def _seen_eig(xp: Any, found: Any) -> Any:
     values, vectors = found
-    return values, _times(xp, vectors, values * values, xp.linalg.inv(vectors))
+    return *_seen_eigvals(xp, values), _times(xp, vectors, values * values, xp.linalg.inv(vectors))
 
 
 def _seen_qr(xp: Any, found: Any) -> Any:
@@ -192,16 +197,18 @@ LINALG = [
     square("det"),
     _offset("diagonal"),
     square("eig", observed=_seen_eig, note="distinct eigenvalues"),
-    square("eigvals", note="distinct eigenvalues"),
+    square("eigvals", observed=_seen_eigvals, note="distinct eigenvalues"),
     square("eigh", prepare=_hermitian, observed=_seen_eigh, note=GAUGE),
     square("eigvalsh", prepare=_hermitian),
     square("inv", mended=("dask",)),
-    oblong("matrix_norm", more=_matrix_norm),
+    # Dask's maximum takes no stack without matrices.
+    oblong("matrix_norm", more=_matrix_norm, empty=False),
     Function("linalg.matrix_power", _matrix_power, FLOATING),
     oblong("matrix_rank", holds=Holds.ZERO),
     Function("linalg.outer", _outer, NUMERIC),
     oblong("pinv", note="full rank"),
-    oblong("qr", observed=_seen_qr, more=lambda d: {"mode": "reduced"}, note=GAUGE),
+    # Dask's factors of a wide complex matrix are not those of it.
+    oblong("qr", observed=_seen_qr, more=lambda d: {"mode": "reduced"}, mended=("dask",), note=GAUGE),
     square("slogdet"),
     Function("linalg.solve", _solve, FLOATING),
     oblong("svd", observed=_seen_svd, more=lambda d: {"full_matrices": d.flag()}, note=GAUGE),
