@@ -226,6 +226,8 @@ def test_quotients_are_smooth_where_both_parts_vanish():
         ("log_ndtr", 40.0, 0.0),
         ("log_expit", -800.0, 1.0),
         ("expit", 800.0, 0.0),
+        ("expit", 40.0, 4.248354255291589e-18),
+        ("spence", 1e-300, -690.7755278982137),
         # The first terms of the asymptotic series, -(1 - 3 / (2 x^2)) / (sqrt(pi) x^2).
         ("erfcx", 1e6, -5.641895835469106e-13),
         ("k0e", 700.0, -3.38182e-05),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tl_arrayapi.autograd.rules.series import near_zero, polynomial
-from tl_arrayapi.autograd.rules.special import elementwise, exprel_slope
+from tl_arrayapi.autograd.rules.special import elementwise, exprel_slope, unless
 
 __all__: list[str] = []
 
@@ -74,8 +74,9 @@ elementwise("pseudo_huber", _pseudo_huber_delta, lambda xp, g, out, delta, r: g 
 
 # ---- the dilogarithm
 def _spence(xp: Any, g: Any, out: Any, x: Any) -> Any:
-    # log(x) / (1 - x), which is smooth at 1.
-    return -g * near_zero(xp, x - 1, 0.1, lambda u: polynomial(u, _LOG1P_OVER_U), lambda u: xp.log(1 + u) / u)
+    # log(x) / (1 - x), which is smooth at 1. The logarithm is not that of 1 + u, in which a small x would be lost.
+    away = unless(xp, xp.abs(x - 1) < 0.1, x)
+    return -g * near_zero(xp, x - 1, 0.1, lambda u: polynomial(u, _LOG1P_OVER_U), lambda u: xp.log(away) / u)
 
 
 elementwise("spence", _spence)

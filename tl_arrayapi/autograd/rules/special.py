@@ -42,7 +42,7 @@ def unless(xp: Any, stopped: Any, x: Any) -> Any:
 
 
 # ---- the logistic function
-elementwise("expit", lambda xp, g, out, x: g * (out * (1 - out)))
+elementwise("expit", lambda xp, g, out, x: g * (out * xp.special.expit(-x)))
 elementwise("logit", lambda xp, g, out, x: g / (x * (1 - x)))
 elementwise("log_expit", lambda xp, g, out, x: g * xp.special.expit(-x))
 
