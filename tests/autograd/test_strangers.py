@@ -1,5 +1,7 @@
 """Programs of a reader who knew the promises alone."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -99,3 +101,43 @@ def test_the_other_factor_of_a_guarded_product_has_its_gradient():
     with np.errstate(all="ignore"):
         weighed = tl.grad(loss)(weight, x)
     np.testing.assert_allclose(weighed, np.log([[2.0], [3.0]]))
+
+
+def test_the_jacobian_of_a_complex_result_is_complex(xp):
+    x = xp.asarray([0.3, 0.7])
+    kind = xp.complex64 if xp.real == "float32" else xp.complex128
+
+    def turned(x):
+        space = tl.array_namespace(x)
+        return {"out": space.exp(space.astype(x, kind) * 1j), "real": x * x}
+
+    found = tl.jacobian(turned)(x)
+    expected = np.diag(1j * np.exp(1j * np.asarray([0.3, 0.7])))
+    np.testing.assert_allclose(xp.to_numpy(found["out"]), expected, rtol=100 * xp.tolerance, atol=100 * xp.tolerance)
+    np.testing.assert_allclose(xp.to_numpy(found["real"]), np.diag([0.6, 1.4]), rtol=100 * xp.tolerance)
+    z = xp.asarray([1 + 2j, 0.5j], dtype="complex64" if xp.real == "float32" else "complex128")
+    square = xp.to_numpy(tl.jacobian(lambda z: z * z)(z))
+    np.testing.assert_allclose(square, np.diag([2 + 4j, 1j]), rtol=100 * xp.tolerance)
+
+
+def test_a_captured_view_is_recorded_by_value():
+    owner = np.asarray([1.0, 2.0, 3.0])
+
+    def loss(x):
+        out = tl.array_namespace(x).sum(x * owner[:])
+        owner[0] = 5.0
+        return out
+
+    np.testing.assert_array_equal(tl.grad(loss)(np.ones(3)), [1.0, 2.0, 3.0])
+
+
+def test_tile_takes_one_number_where_the_library_does():
+    g = tl.grad(lambda x: tl.array_namespace(x).sum(tl.array_namespace(x).tile(x, 3) ** 2))(np.asarray([1.0, 2.0]))
+    np.testing.assert_array_equal(g, [6.0, 12.0])
+    rows = tl.vmap(lambda x: tl.array_namespace(x).tile(x, 2))(np.asarray([[1.0], [2.0]]))
+    np.testing.assert_array_equal(rows, [[1.0, 1.0], [2.0, 2.0]])
+
+
+@pytest.mark.parametrize("name", ["sin", "add", "sum", "matmul", "reshape"])
+def test_every_function_tells_its_signature(xp, name):
+    assert inspect.signature(getattr(tl.namespace(xp.namespace), name)).parameters

@@ -180,7 +180,8 @@ def _roll(level: Any, primitive: Primitive, values: list[Any], mine: list[bool],
 
 
 def _tile(level: Any, primitive: Primitive, values: list[Any], mine: list[bool], static: dict[str, Any]) -> Any:
-    (x,), repetitions = values, tuple(static["repetitions"])
+    (x,), repetitions = values, static["repetitions"]
+    repetitions = (repetitions,) if isinstance(repetitions, int) else tuple(repetitions)
     rank = max(x.ndim - 1, len(repetitions))
     repetitions = (1, *(1,) * (rank - len(repetitions)), *repetitions)
     return _run(primitive, _aligned(level, values, mine, rank), {"repetitions": repetitions})

@@ -99,6 +99,9 @@ def jacobian(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Calla
     For an array of shape s and a result of shape r it has shape r + s. Containers in the result hold containers as in
     the argument. One row of the identity is pulled back for each element of the result, all at once by `vmap`.
 
+    A complex result of a real argument has a complex Jacobian. That of a complex argument is the complex derivative,
+    which holomorphic functions have; others, such as ``conj``, are functions of two real numbers: split them.
+
     >>> import numpy, tl_arrayapi as tl
     >>> tl.jacobian(lambda x: x * x)(numpy.asarray([1.0, 2.0]))
     array([[2., 0.],
@@ -149,17 +152,29 @@ def _rows(pullback: Callable[[Any], tuple[Any, ...]], zeros: Any, place: int) ->
     shape, count = tuple(leaf.shape), math.prod(leaf.shape)
     space = _space(leaf)
     identity = space.reshape(space.eye(count, dtype=leaf.dtype, device=_device(leaf)), (count, *shape))
-    plain = identity if type(leaf) is Array else identity.value
 
     def pulled(row: Any) -> tuple[Any, ...]:
         entries = iter([row if i == place else x for i, x in enumerate(flat)])
         return pullback(map_tree(lambda x, path: next(entries), zeros, ""))
 
-    stacked = vmap(pulled)(plain)
-    return tuple(
-        map_tree(lambda x, path: array_namespace(x).reshape(x, shape + tuple(x.shape[1:])), part, "")
-        for part in stacked
-    )
+    def stacked(rows: Any) -> Any:
+        return vmap(pulled)(rows if type(leaf) is Array else rows.value)
+
+    real = stacked(identity)
+    # A pullback by real numbers is real: of a complex result it gives one part at a time.
+    is_complex = space.isdtype(leaf.dtype, "complex floating")
+    imaginary = iter(leaves(stacked(identity * -1j))) if is_complex else None
+
+    def whole(x: Any, path: str) -> Any:
+        part = next(imaginary) if imaginary is not None else None
+        if x is None:
+            return None
+        xp = array_namespace(x)
+        if part is not None and not xp.isdtype(x.dtype, "complex floating"):
+            x = xp.astype(x, leaf.dtype) + 1j * xp.astype(part, leaf.dtype)
+        return xp.reshape(x, shape + tuple(x.shape[1:]))
+
+    return tuple(map_tree(whole, part, "") for part in real)
 
 
 def _device(x: Any) -> Any:

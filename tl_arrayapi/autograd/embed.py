@@ -6,7 +6,17 @@ from typing import Any
 
 import array_api_compat
 
-__all__ = ["embed", "put", "writers"]
+__all__ = ["embed", "is_writeable", "put", "writers"]
+
+
+def is_writeable(x: Any) -> bool:
+    """Say whether items of ``x`` can be assigned.
+
+    >>> import numpy
+    >>> is_writeable(numpy.zeros(3)), is_writeable(numpy.broadcast_to(0.0, (3,)))
+    (True, False)
+    """
+    return bool(array_api_compat.is_writeable_array(x)) and hasattr(type(x), "__setitem__")
 
 
 def embed(xp: Any, x: Any, shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
@@ -23,7 +33,7 @@ def embed(xp: Any, x: Any, shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
     zeros = xp.zeros(shape, dtype=x.dtype, **where)
     if 0 in x.shape:
         return zeros
-    if array_api_compat.is_writeable_array(zeros) and hasattr(type(zeros), "__setitem__"):
+    if is_writeable(zeros):
         zeros[key] = x
         return zeros
     return _gathered(xp, x, shape, key, where)
@@ -40,7 +50,7 @@ def put(xp: Any, x: Any, value: Any, key: tuple[Any, ...]) -> Any:
     shape = tuple(len(positions) for positions, item in kept if isinstance(item, slice))
     if 0 in shape:
         return x
-    if array_api_compat.is_writeable_array(x) and hasattr(type(x), "__setitem__"):
+    if is_writeable(x):
         copy = xp.asarray(x, copy=True)
         copy[key] = value
         return copy

@@ -4,8 +4,10 @@ It holds no operation of its own: its functions are made from the table of primi
 the library's own functions for what makes arrays or only asks about dtypes. It does not know what a level does.
 """
 
+import inspect
 import threading
 from collections.abc import Callable
+from types import BuiltinFunctionType
 from typing import Any
 
 import array_api_compat
@@ -168,7 +170,8 @@ def _named(function: Callable[..., Any], name: str, holder: Any) -> Callable[...
     function.__name__ = function.__qualname__ = name
     if inner is not None:
         function.__doc__ = getattr(inner, "__doc__", None)
-        function.__wrapped__ = inner  # type: ignore[attr-defined]
+        if not isinstance(inspect.unwrap(inner), BuiltinFunctionType):  # which tell no signature, and ours is right
+            function.__wrapped__ = inner  # type: ignore[attr-defined]
     return function
 
 

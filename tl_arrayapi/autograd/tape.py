@@ -13,6 +13,7 @@ from tl_arrayapi.autograd.array import Array, Level, bind, held, stripped
 from tl_arrayapi.autograd.cotangents import PART, conform
 from tl_arrayapi.autograd.cotangents import cotangents as cotangents_of
 from tl_arrayapi.autograd.debug import is_debugging, replay
+from tl_arrayapi.autograd.embed import is_writeable
 from tl_arrayapi.autograd.masks import Masks, is_guarded
 from tl_arrayapi.autograd.primitive import Primitive
 from tl_arrayapi.autograd.rules.elementwise import WHERE
@@ -157,17 +158,16 @@ class Tape(Level):
         return self._record(primitive, parents, values, {}, out, is_watched)
 
     def hold(self, array: Any) -> Any:
-        """Return ``array``, which the library then does not let be written to, or tells of it, until `close`; a copy
-        where it is to be replayed later than that.
+        """Return what to record of ``array``: itself, where the library does not let it be written to, or tells of it,
+        until `close`; a copy where it does neither, or where it is to be replayed later than that.
         """
         known = self._held.get(id(array))
         if known is None:
             backend = self.ground.backend
-            if self.by_value:
-                known = array, backend.namespace.asarray(array, copy=True), None
-            else:
-                known = array, array, backend.hold(array)
-            self._held[id(array)] = known
+            release = None if self.by_value else backend.hold(array)
+            by_value = release is None and (self.by_value or is_writeable(array))
+            recorded = backend.namespace.asarray(array, copy=True) if by_value else array
+            known = self._held[id(array)] = array, recorded, release
         return known[1]
 
     def close(self) -> bool:

@@ -142,7 +142,8 @@ class Backend:
 
     def hold(self, array: Any) -> Callable[[], bool] | None:
         """Refuse writes to ``array``, or notice them, until the function returned is called, which says whether the
-        values are still the same. None where the library can do neither, or nobody can write to its arrays.
+        values are still the same. None where the library can do neither: an array that can be written to is then
+        copied.
         """
         return None
 

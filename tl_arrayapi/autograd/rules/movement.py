@@ -23,7 +23,8 @@ def _roll(xp: Any, g: Any, out: Any, x: Any, shift: Any, axis: Any = None) -> An
     return xp.roll(g, tuple(-s for s in shift) if isinstance(shift, tuple) else -shift, axis=axis)
 
 
-def _tile(xp: Any, g: Any, out: Any, x: Any, repetitions: tuple[int, ...]) -> Any:
+def _tile(xp: Any, g: Any, out: Any, x: Any, repetitions: int | tuple[int, ...]) -> Any:
+    repetitions = (repetitions,) if isinstance(repetitions, int) else repetitions
     rank = max(x.ndim, len(repetitions))
     shape = (1,) * (rank - x.ndim) + tuple(x.shape)
     counts = (1,) * (rank - len(repetitions)) + tuple(repetitions)

@@ -79,6 +79,11 @@ class DaskBackend(HostBackend):
         # Without a name Dask would hash all of the data for one.
         return dask.array.from_array(host, name=False)
 
+    def hold(self, array: Any) -> Callable[[], bool] | None:
+        """Compare the name, which a write changes."""
+        name = array.name
+        return lambda: bool(array.name == name)
+
     def persist(self, arrays: list[Any]) -> list[Any]:
         """Compute all ``arrays`` at once, and keep their chunks where they were computed."""
         return list(dask.persist(*arrays)) if arrays else arrays

@@ -1,6 +1,5 @@
 """The NumPy backend."""
 
-import threading
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
@@ -22,9 +21,6 @@ _subtract: Any = numpy.subtract
 # The most that glibc takes for a size worth keeping, less its own header.
 _LARGEST_KEPT = (32 << 20) - (64 << 10)
 
-# One thread at a time changes whether arrays can be written to: a view takes its owner's flag along.
-_FLAGS = threading.Lock()
-
 
 def _keep_freed_memory() -> None:
     """Have glibc keep freed memory, up to 64 MB of it, for the next arrays.
@@ -35,17 +31,6 @@ def _keep_freed_memory() -> None:
     C library is another, this changes nothing.
     """
     numpy.empty(_LARGEST_KEPT, numpy.uint8)
-
-
-def _unlock(array: Any) -> None:
-    """Let ``array`` be written to. NumPy refuses that of a view while the owner of its memory is held as well."""
-    owner = array.base
-    held = isinstance(owner, numpy.ndarray) and not owner.flags.writeable
-    if held:
-        _unlock(owner)
-    array.flags.writeable = True
-    if held:
-        owner.flags.writeable = False
 
 
 class NumPyBackend(HostBackend):
@@ -102,15 +87,15 @@ class NumPyBackend(HostBackend):
         return id(array if array.base is None else array.base)
 
     def hold(self, array: Any) -> Callable[[], bool] | None:
-        """Make ``array`` read-only meanwhile."""
-        with _FLAGS:
-            if not array.flags.writeable:
-                return None
-            array.flags.writeable = False
+        """Make ``array`` read-only meanwhile. A view is not held, and so copied: its memory can be written to through
+        its owner.
+        """
+        if array.base is not None or not array.flags.writeable:
+            return None
+        array.flags.writeable = False
 
         def release() -> bool:
-            with _FLAGS:
-                _unlock(array)
+            array.flags.writeable = True
             return True
 
         return release
