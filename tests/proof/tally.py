@@ -6,7 +6,7 @@ Under pytest-xdist each worker hands its counts to the controller, which adds th
 import json
 from collections import Counter
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,13 @@ __all__ = ["Tally"]
 
 _OUTPUT = "tests.proof.tally"
 _PACKAGES = ("numpy", "torch", "jax", "dask", "array-api-strict", "array-api-compat")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 class Tally:
@@ -37,7 +44,7 @@ class Tally:
         if hasattr(session.config, "workeroutput"):
             session.config.workeroutput[_OUTPUT] = [dict(self.checks), dict(self.features)]
         elif self.path is not None:
-            versions = {name: version(name) for name in _PACKAGES}
+            versions = {name: found for name in _PACKAGES if (found := _version(name))}
             counts = {"versions": versions, "checks": self.checks, "features": self.features}
             self.path.write_text(json.dumps(counts, indent=0, sort_keys=True) + "\n", encoding="utf-8")
 
