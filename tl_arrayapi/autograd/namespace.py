@@ -7,7 +7,6 @@ the library's own functions for what makes arrays or only asks about dtypes. It 
 import inspect
 import threading
 from collections.abc import Callable
-from types import BuiltinFunctionType
 from typing import Any
 
 import array_api_compat
@@ -170,9 +169,18 @@ def _named(function: Callable[..., Any], name: str, holder: Any) -> Callable[...
     function.__name__ = function.__qualname__ = name
     if inner is not None:
         function.__doc__ = getattr(inner, "__doc__", None)
-        if not isinstance(inspect.unwrap(inner), BuiltinFunctionType):  # which tell no signature, and ours is right
+        if _tells_signature(inner):
             function.__wrapped__ = inner  # type: ignore[attr-defined]
     return function
+
+
+def _tells_signature(function: Any) -> bool:
+    """Say whether ``function`` has a signature to show: many that are written in C have none, and ours is right."""
+    try:
+        inspect.signature(function)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 _NAMESPACES: dict[Backend, Namespace] = {}
