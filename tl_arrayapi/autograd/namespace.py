@@ -169,18 +169,20 @@ def _named(function: Callable[..., Any], name: str, holder: Any) -> Callable[...
     function.__name__ = function.__qualname__ = name
     if inner is not None:
         function.__doc__ = getattr(inner, "__doc__", None)
-        if _tells_signature(inner):
+        if _tells_signature(inner) or not _tells_signature(function, whole=True):
             function.__wrapped__ = inner  # type: ignore[attr-defined]
     return function
 
 
-def _tells_signature(function: Any) -> bool:
-    """Say whether ``function`` has a signature to show: many that are written in C have none, and ours is right."""
+def _tells_signature(function: Any, whole: bool = False) -> bool:
+    """Say whether ``function`` has a signature to show; ``whole``: that names all its parameters. Many functions that
+    are written in C have none.
+    """
     try:
-        inspect.signature(function)
+        kinds = {p.kind for p in inspect.signature(function).parameters.values()}
     except (TypeError, ValueError):
         return False
-    return True
+    return not whole or kinds.isdisjoint({inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD})
 
 
 _NAMESPACES: dict[Backend, Namespace] = {}
