@@ -262,7 +262,7 @@ def test_an_exception_leaves_nothing_behind(left, outer):
 
         def stumbling(x: Any) -> Any:
             out = start(x)
-            if stumbles:  # noqa: B023
+            if stumbles:  # noqa: B023  (it is to change between the calls)
                 raise StumbleError
             return out
 

@@ -160,7 +160,9 @@ def test_logaddexp_shares_a_tie_to_every_order(xp):
 
 def test_powers_of_0_have_their_derivatives_to_every_order(xp):
     def derivatives(exponent, x):
-        d = lambda x: x**exponent  # noqa: E731
+        def d(x):
+            return x**exponent
+
         found = []
         for _ in range(3):
             d = tl.grad(d)

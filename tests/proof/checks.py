@@ -104,7 +104,7 @@ def _attempt(run: Callable[[], Any]) -> tuple[Any, Exception | None]:
     """Return the result, or the error: a library may raise what it likes where it cannot do what the standard says."""
     try:
         return run(), None
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001  (whatever a library may raise)
         return None, error
 
 

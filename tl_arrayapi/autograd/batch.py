@@ -97,7 +97,8 @@ class Batch(Level):
         else:
             out = xp.lift(out)
             data = xp.broadcast_to(out, (self.size, *out.shape))
-        return data if axis in (0, -data.ndim) else xp.moveaxis(data, 0, axis)  # type: ignore[no-any-return]
+        moved: Array = data if axis in (0, -data.ndim) else xp.moveaxis(data, 0, axis)
+        return moved
 
     def stop(self, array: Array) -> Array:
         """Stop all examples."""

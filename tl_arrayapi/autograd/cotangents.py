@@ -8,7 +8,10 @@ from typing import Any
 
 from tl_arrayapi.autograd.primitive import Kind, Primitive, define
 
-__all__ = ["PART", "broadcast_axes", "by_rule", "conform", "cotangents"]
+__all__ = ["PART", "Node", "broadcast_axes", "by_rule", "conform", "cotangents"]
+
+Node = tuple[Primitive, tuple[Any, ...], tuple[Any, ...], dict[str, Any], Any]
+"""What a tape records of an operation: primitive, places of watched operands, operands, static arguments, result."""
 
 PART = define("part", Kind.OPAQUE, operands=1, public=False)
 """One result of an operation that has several: its operand is the tuple of them all."""
@@ -22,18 +25,11 @@ class _Parts(dict[int, Any]):
         return _Parts({**self, **other, **both})
 
 
-def by_rule(
-    primitive: Primitive,
-    xp: Any,
-    g: Any,
-    out: Any,
-    parents: tuple[Any, ...],
-    operands: tuple[Any, ...],
-    static: dict[str, Any],
-) -> Iterator[tuple[int, Any, Any]]:
+def by_rule(xp: Any, g: Any, node: Node) -> Iterator[tuple[int, Any, Any]]:
     """Yield (parent, operand, what its rule says) for every watched operand of a node; for a part of several results
     the operand is None.
     """
+    primitive, parents, operands, static, out = node
     if primitive is PART:
         yield parents[0], None, _Parts({static["place"]: g})
         return
@@ -51,17 +47,9 @@ def by_rule(
             yield parent, x, rule(xp, g, out, *operands, **static)
 
 
-def cotangents(
-    primitive: Primitive,
-    xp: Any,
-    g: Any,
-    out: Any,
-    parents: tuple[Any, ...],
-    operands: tuple[Any, ...],
-    static: dict[str, Any],
-) -> Iterator[tuple[int, Any]]:
+def cotangents(xp: Any, g: Any, node: Node) -> Iterator[tuple[int, Any]]:
     """Yield (parent, cotangent) for every watched operand of a node."""
-    for parent, x, d in by_rule(primitive, xp, g, out, parents, operands, static):
+    for parent, x, d in by_rule(xp, g, node):
         yield parent, d if x is None else conform(xp, d, x)
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from tl_arrayapi.autograd.cotangents import PART, by_rule, conform
+from tl_arrayapi.autograd.cotangents import PART, Node, by_rule, conform
 from tl_arrayapi.autograd.primitive import Kind
 from tl_arrayapi.autograd.reach import narrowed, reached
 from tl_arrayapi.autograd.rules.elementwise import WHERE
@@ -96,7 +96,7 @@ class Masks:
         for place in self._dirty:
             cotangents[place] = self._clean(cotangents[place], self._masks[place], True)
 
-    def pull(self, cotangents: list[Any], place: int, node: tuple[Any, ...], g: Any) -> None:
+    def pull(self, cotangents: list[Any], place: int, node: Node, g: Any) -> None:
         """Run the rules of the node at ``place``, a `where` or one whose cotangent ``g`` has a mask, and add what they
         give.
         """
@@ -119,7 +119,7 @@ class Masks:
                     d = conform(xp, self._clean(d, mask, dirty), x)
                     self.add(cotangents, parent, d, narrowed(xp, mask, x.shape), False)
 
-    def _pulled(self, mask: Any, g: Any, node: tuple[Any, ...]) -> Iterator[tuple[int, Any, Any, bool]]:
+    def _pulled(self, mask: Any, g: Any, node: Node) -> Iterator[tuple[int, Any, Any, bool]]:
         """Yield (parent, cotangent, mask, whether it is dirty) for every watched operand of what is not elementwise."""
         xp = self._xp
         primitive, parents, operands, static, out = node
@@ -127,7 +127,7 @@ class Masks:
         if primitive.kind is Kind.CONTRACTION and masks is not None:
             # What has no part in what is taken would be multiplied by 0 in the cotangent of the other factor.
             operands = tuple(self._clean(x, m, True) for x, m in zip(operands, masks, strict=True))
-        found = by_rule(primitive, xp, g, out, parents, operands, static)
+        found = by_rule(xp, g, (primitive, parents, operands, static, out))
         if masks is not None:
             kept = iter([m for m, parent in zip(masks, parents, strict=True) if parent is not None])
             for parent, x, d in found:
@@ -146,7 +146,7 @@ class Masks:
                 yield parent, conform(xp, d, x), xp.broadcast_to(whole, tuple(x.shape)), primitive.name != "sum"
         elif primitive.kind in (Kind.MOVEMENT, Kind.INDEXING):
             # Their rules move cotangents, and masks alike.
-            moved = by_rule(primitive, xp, xp.astype(mask, g.dtype), out, parents, operands, static)
+            moved = by_rule(xp, xp.astype(mask, g.dtype), node)
             for (parent, x, d), (_, _, m) in zip(found, moved, strict=True):
                 yield parent, conform(xp, d, x), conform(xp, m, x) != 0, False
         else:

@@ -280,7 +280,7 @@ class Tape(Level):
                 self._replay_masked(cotangents, release, xp, None)
                 return
             else:
-                for parent, d in cotangents_of(primitive, xp, g, out, parents, operands, static):
+                for parent, d in cotangents_of(xp, g, (primitive, parents, operands, static, out)):
                     before = cotangents[parent]
                     cotangents[parent] = d if before is None else before + d
 
@@ -307,16 +307,16 @@ class Tape(Level):
                 nodes[i] = None
             if g is None:
                 continue
-            primitive, parents, operands, static, out = node
             if ground is not None:
-                g, out = _lifted(g, ground), _lifted(out, ground)
-                operands = tuple(_lifted(x, ground) for x in operands)
+                primitive, parents, operands, static, out = node
+                node = (primitive, parents, _lifted(operands, ground), static, _lifted(out, ground))
+                g = _lifted(g, ground)
             if note is not None:
-                note(primitive, operands, (self.lines or {}).get(i, ""))
-            if i in masks or (guarded and primitive is WHERE):
-                masks.pull(cotangents, i, (primitive, parents, operands, static, out), g)
+                note(node[0], node[2], (self.lines or {}).get(i, ""))
+            if i in masks or (guarded and node[0] is WHERE):
+                masks.pull(cotangents, i, node, g)
             else:
-                for parent, d in cotangents_of(primitive, xp, g, out, parents, operands, static):
+                for parent, d in cotangents_of(xp, g, node):
                     masks.add(cotangents, parent, d)
         masks.finish(cotangents)
 
