@@ -119,6 +119,7 @@ class Walk:
             name: rng.uniform(-1.0, 1.0, x.shape) for (name, x), rng in zip(operands.items(), rngs, strict=True)
         }
         try:
+            # What SciPy raises is what it meets in an Array that it cannot use: the tests say which calls may.
             found, expected = getattr(self, mode)(code, operands, direction)
         except (self.tl.errors.TLError, AttributeError, NotImplementedError, TypeError, ValueError) as error:
             return f"refused: {type(error).__name__}: {error}"

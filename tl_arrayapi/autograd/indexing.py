@@ -117,7 +117,7 @@ def _canonical(xp: Any, x: Any, part: Any) -> Any:
     if isinstance(part, list):
         part = xp.asarray(part, device=x.device)
         if part.size == 0:
-            part = xp.astype(part, xp.int64)
+            part = xp.astype(part, xp.ground.index_dtype)
     part = xp.lift(part, "an index")
     if part.ndim == 0 and xp.isdtype(part.dtype, "integral") and _is_readable(xp, part):
         return int(part)
@@ -237,7 +237,7 @@ def _written_where(xp: Any, x: Any, mask: Any, value: Any) -> Any:
     if value.ndim > len(rest) and value.shape[0] == 1:
         value = xp.squeeze(value, axis=0)
     if value.ndim > len(rest):
-        order = xp.cumulative_sum(xp.astype(xp.reshape(mask, (count,)), xp.int64)) - 1
+        order = xp.cumulative_sum(xp.astype(xp.reshape(mask, (count,)), xp.ground.index_dtype)) - 1
         if _is_readable(xp, mask) and int(xp.count_nonzero(mask)) != value.shape[0]:
             raise ShapeError(
                 f"{value.shape[0]} values for {int(xp.count_nonzero(mask))} places: give one for each, or one for all"
