@@ -15,6 +15,7 @@ from tests.sources import PACKAGE, Module, modules
 LAYERS = [
     {"errors"},
     {"init"},
+    {"graph"},
     {"backends"},
     {"autograd"},
     {
