@@ -1,0 +1,89 @@
+"""What the rules of several kinds have in common: axes counted from the front, and shapes that broadcast."""
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tl_arrayapi.errors import ArgumentError, ShapeError
+
+__all__ = ["Rule", "Shape", "Shapes", "axes_of", "axis_of", "broadcast_shapes", "lengths", "replaced"]
+
+Shape = tuple[int, ...]
+Shapes = tuple[Shape, ...]
+Rule = Callable[..., Shape | Shapes]
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """Return the shape that arrays of these shapes have together; raises `ShapeError` where they have none.
+
+    >>> broadcast_shapes((3, 1), (4,), ())
+    (3, 4)
+    """
+    first = shapes[0] if shapes else ()
+    if all(shape == first for shape in shapes):
+        return first
+    rank = max(map(len, shapes))
+    result = [1] * rank
+    for shape in shapes:
+        for i, n in enumerate(shape, rank - len(shape)):
+            if n != 1 and n != result[i]:
+                if result[i] != 1:
+                    raise ShapeError(
+                        f"shapes {' and '.join(map(str, shapes))} do not broadcast: axis {i - rank} has {result[i]} "
+                        f"and {n} elements; make them equal, or one of them 1"
+                    )
+                result[i] = n
+    return tuple(result)
+
+
+def axis_of(axis: Any, rank: int) -> int:
+    """Return ``axis`` counted from the front; raises `ArgumentError` where there is no such axis.
+
+    >>> axis_of(-1, 3)
+    2
+    """
+    found = _index(axis, "an axis")
+    if not -rank <= found < rank:
+        raise ArgumentError(f"there is no axis {found} among {rank}: give one from {-rank} to {rank - 1}")
+    return found % rank
+
+
+def axes_of(axes: Any, rank: int) -> tuple[int, ...]:
+    """Return one axis or several, or all for None, counted from the front and in the order given; none comes twice.
+
+    >>> axes_of((-1, 0), 3), axes_of(None, 2)
+    ((2, 0), (0, 1))
+    """
+    if axes is None:
+        return tuple(range(rank))
+    found = tuple(axis_of(a, rank) for a in (axes if isinstance(axes, Sequence) else (axes,)))
+    if len(set(found)) < len(found):
+        raise ArgumentError(f"axes {axes} of {rank} name one axis twice: name each once")
+    return found
+
+
+def lengths(shape: Any) -> Shape:
+    """Return a static shape, which may be one integer, as a tuple; raises `ArgumentError` for a negative length.
+
+    >>> lengths(3)
+    (3,)
+    """
+    found = tuple(_index(n, "a length") for n in (shape if isinstance(shape, Sequence) else (shape,)))
+    if any(n < 0 for n in found):
+        raise ArgumentError(f"shape {found} has a negative length: lengths are 0 or more")
+    return found
+
+
+def replaced(shape: Shape, axis: int, *new: int) -> Shape:
+    """Return ``shape`` with the length of an axis replaced by others: by none to take it out.
+
+    >>> replaced((2, 3, 4), 1, 5), replaced((2, 3, 4), 1)
+    ((2, 5, 4), (2, 4))
+    """
+    return (*shape[:axis], *new, *shape[axis + 1 :])
+
+
+def _index(value: Any, what: str) -> int:
+    if not hasattr(value, "__index__") or hasattr(value, "shape"):
+        raise ArgumentError(f"{value!r} is no integer, and {what} is: give a Python int")
+    return operator.index(value)
