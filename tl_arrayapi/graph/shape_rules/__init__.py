@@ -2,3 +2,5 @@
 
 It returns the shape of the result, or a tuple of shapes where the function returns several arrays.
 """
+
+__all__: list[str] = []

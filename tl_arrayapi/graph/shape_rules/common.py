@@ -6,7 +6,7 @@ from typing import Any
 
 from tl_arrayapi.errors import ArgumentError, ShapeError
 
-__all__ = ["Rule", "Shape", "Shapes", "axes_of", "axis_of", "broadcast_shapes", "lengths", "replaced"]
+__all__ = ["Rule", "Shape", "Shapes", "axes_of", "axis_of", "broadcast_shapes", "fits", "lengths", "replaced"]
 
 Shape = tuple[int, ...]
 Shapes = tuple[Shape, ...]
@@ -34,6 +34,15 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
                     )
                 result[i] = n
     return tuple(result)
+
+
+def fits(shape: Shape, whole: Shape) -> bool:
+    """Say whether an array of ``shape`` can be broadcast to ``whole``.
+
+    >>> fits((3, 1), (2, 3, 4)), fits((2,), (1,))
+    (True, False)
+    """
+    return len(shape) <= len(whole) and all(n in (1, m) for n, m in zip(reversed(shape), reversed(whole), strict=False))
 
 
 def axis_of(axis: Any, rank: int) -> int:

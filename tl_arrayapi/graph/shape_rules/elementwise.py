@@ -14,8 +14,8 @@ _UNARY = """
 """
 _BINARY = """
     add atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor copysign divide equal
-    floor_divide greater greater_equal hypot less less_equal logaddexp logical_and logical_or logical_xor maximum minimum
-    multiply nextafter not_equal pow remainder subtract
+    floor_divide greater greater_equal hypot less less_equal logaddexp logical_and logical_or logical_xor maximum
+    minimum multiply nextafter not_equal pow remainder subtract
 """
 _UNARY_SPECIAL = """
     cbrt cosdg cosm1 cotdg digamma entr erf erfc erfcinv erfcx erfinv exp1 exp10 exp2 expi expit exprel gamma gammaln

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tl_arrayapi.errors import ArgumentError, IndexShapeError, ShapeError
-from tl_arrayapi.graph.shape_rules.common import Rule, Shape, axis_of, broadcast_shapes, lengths, replaced
+from tl_arrayapi.graph.shape_rules.common import Rule, Shape, axis_of, fits, lengths, replaced
 
 __all__ = ["INDEXING", "selected_shape"]
 
@@ -52,7 +52,7 @@ def _embed(x: Shape, *, shape: Any, key: Any) -> Shape:
 
 def _put(x: Shape, value: Shape, *, key: Any) -> Shape:
     selected = selected_shape(x, key)
-    if len(value) > len(selected) or broadcast_shapes(value, selected) != selected:
+    if not fits(value, selected):
         raise ShapeError(f"a value of shape {value} does not broadcast to the {selected} that the key selects of {x}")
     return x
 

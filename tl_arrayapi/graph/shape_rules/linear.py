@@ -31,17 +31,13 @@ def _squares(x: Shape) -> tuple[Shape, int]:
     return stack, rows
 
 
-def _same(x: Shape, **_: Any) -> Shape:
+def _inv(x: Shape) -> Shape:
     _squares(x)
     return x
 
 
-def _inv(x: Shape) -> Shape:
-    return _same(x)
-
-
 def _cholesky(x: Shape, *, upper: bool = False) -> Shape:
-    return _same(x)
+    return _inv(x)
 
 
 def _number(x: Shape) -> Shape:
@@ -62,8 +58,8 @@ def _eigenvectors(x: Shape) -> Shapes:
     return _eigenvalues(x), x
 
 
-def _matrix_rank(x: Shape, rtol: Shape | None = None, **static: Any) -> Shape:
-    return broadcast_shapes(_matrices(x)[0], rtol or ())
+def _matrix_rank(x: Shape, *, rtol: Any = None) -> Shape:
+    return _matrices(x)[0]
 
 
 def _pinv(x: Shape, *, rtol: Any = None) -> Shape:

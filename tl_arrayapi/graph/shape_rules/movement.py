@@ -4,14 +4,14 @@ import math
 from typing import Any
 
 from tl_arrayapi.errors import ArgumentError, ShapeError
-from tl_arrayapi.graph.shape_rules.common import Rule, Shape, axes_of, axis_of, broadcast_shapes, lengths, replaced
+from tl_arrayapi.graph.shape_rules.common import Rule, Shape, axes_of, axis_of, fits, lengths, replaced
 
 __all__ = ["MOVEMENT"]
 
 
 def _broadcast_to(x: Shape, *, shape: Any) -> Shape:
     whole = lengths(shape)
-    if len(x) > len(whole) or broadcast_shapes(x, whole) != whole:
+    if not fits(x, whole):
         raise ShapeError(f"shape {x} does not broadcast to {whole}: each of its axes must have that length, or 1")
     return whole
 

@@ -18,10 +18,9 @@ def _total(x: Shape, *, axis: Any = None, dtype: Any = None, keepdims: bool = Fa
 
 
 def _extremum(x: Shape, *, axis: Any = None, keepdims: bool = False) -> Shape:
-    result = _reduce(x, axis=axis, keepdims=keepdims)
-    if 0 in x and 0 not in result:
-        raise ShapeError(f"shape {x} has no element along {axis=}, and no elements have neither maximum nor minimum")
-    return result
+    if any(x[a] == 0 for a in axes_of(axis, len(x))):
+        raise ShapeError(f"shape {x} has no element along {axis=}: no elements have neither maximum nor minimum")
+    return _reduce(x, axis=axis, keepdims=keepdims)
 
 
 def _position(x: Shape, *, axis: Any = None, keepdims: bool = False) -> Shape:
