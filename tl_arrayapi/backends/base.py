@@ -15,8 +15,10 @@ import array_api_compat
 import numpy
 
 from tl_arrayapi.backends.portable import scatter_add
+from tl_arrayapi.backends.program import PortableProgram, Program, Runtime
 from tl_arrayapi.backends.special import on_the_host
 from tl_arrayapi.errors import BackendError, DeviceError, DTypeError
+from tl_arrayapi.graph.graph import Graph
 
 __all__ = ["API_VERSION", "DTYPES", "GROUP", "Backend", "numpy_dtype_name"]
 
@@ -159,6 +161,20 @@ class Backend:
         Nothing is held here: most libraries have one precision.
         """
         return nullcontext()
+
+    # ---- programs
+    def lower(self, graph: Graph, runtime: Runtime) -> Program:
+        """Return ``graph`` as a program: straight code of the library's own functions, unless the backend knows a
+        faster way.
+        """
+        return self.portable(graph, runtime)
+
+    def portable(self, graph: Graph, runtime: Runtime) -> PortableProgram:
+        """Return ``graph`` as straight code of the library's own functions."""
+        return PortableProgram(graph, runtime, self.result, self.memory, self._copy, inside=not self.keep_scalars)
+
+    def _copy(self, array: Any) -> Any:
+        return self.namespace.asarray(array, copy=True)
 
     # ---- devices and dtypes
     def device_of(self, array: Any) -> Any:

@@ -1,0 +1,88 @@
+"""Programs: what a backend makes of a graph, and what it takes for that from whoever asks."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from tl_arrayapi.graph.graph import Graph
+
+__all__ = ["Program", "Report", "Runtime", "Step"]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The functions of one library, as the equations of a graph name them.
+
+    ``function(name)`` is the library's function, which takes operands by position and static arguments by keyword;
+    ``number(value, dtype)`` a number as a 0-d array on ``device``, and ``dtype(name)`` a dtype. With ``fast`` False no
+    compiler of the library's own is used: the program runs the same functions in the same order as eager.
+    """
+
+    function: Callable[[str], Callable[..., Any]]
+    number: Callable[[Any, str], Any]
+    dtype: Callable[[str], Any]
+    device: Any = None
+    fast: bool = True
+
+
+class Step(NamedTuple):
+    """One step of a program: what it is, the numbers of the equations that it computes, and the users' lines."""
+
+    what: str
+    equations: tuple[int, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a lowering made of a graph: its steps in order, how many buffers it keeps for workspace, and their bytes."""
+
+    steps: tuple[Step, ...]
+    buffers: int = 0
+    workspace_bytes: int = 0
+
+
+class Program(ABC):
+    """A graph as something to call, with arrays of exactly the graph's shapes and dtypes.
+
+    Outputs are arrays of the caller's own: they share memory with nothing given, with no workspace, and not with one
+    another. A program is thread-safe and re-entrant.
+    """
+
+    graph: Graph
+    source: str
+    """What runs, to be read."""
+
+    @abstractmethod
+    def __call__(self, *given: Any) -> list[Any]:
+        """Return the outputs for ``given``: the graph's inputs, then what it captured."""
+
+    def bind(self, fixed: Mapping[int, Any], outs: Mapping[int, Any]) -> Callable[..., list[Any]]:
+        """Return the program with the given arrays of ``fixed`` in their places, by position, to be called with the
+        others in their order.
+
+        The outputs at the positions of ``outs`` may be written to these arrays; they are the ones returned, then, and
+        else fresh arrays are. Whoever binds calls the result from one thread at a time.
+        """
+        free = [i for i in range(len(self.graph.given)) if i not in fixed]
+        places = [fixed.get(i) for i in range(len(self.graph.given))]
+
+        def bound(*rest: Any) -> list[Any]:
+            given = places.copy()
+            for i, x in zip(free, rest, strict=True):
+                given[i] = x
+            return self(*given)
+
+        return bound
+
+    def donating(self, positions: Iterable[int]) -> Callable[..., list[Any]]:
+        """Return the program as one that may destroy the given arrays at ``positions`` to reuse their memory.
+
+        The caller must be the only one to hold them, and may not read them again. Here they are left alone.
+        """
+        return self
+
+    @abstractmethod
+    def report(self) -> Report:
+        """Return what became of each equation."""
