@@ -1,15 +1,19 @@
 """Optimisers: their rules against PyTorch's, their states, and what they refuse."""
 
+import gc
 import math
 import pickle
+import weakref
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tl_arrayapi import optim
-from tl_arrayapi.errors import ArgumentError, DTypeError, NamespaceError, ShapeError, StructureError
+from tests.libraries import load
+from tl_arrayapi import backends, optim
+from tl_arrayapi.autograd.namespace import Namespace
+from tl_arrayapi.errors import ArgumentError, DTypeError, NamespaceError, ShapeError, StructureError, TLError
 
 MAKERS = {
     "sgd": lambda **k: optim.sgd(0.01, **k),
@@ -24,6 +28,7 @@ MAKERS = {
     "chained": lambda: optim.chain(optim.clip_by_global_norm(1.0), optim.clip_by_value(0.5), optim.adam(0.01)),
     "decayed": lambda: optim.chain(optim.add_decayed_weights(0.1), optim.momentum(0.01)),
 }
+HOST = load("numpy")
 SHAPES = [(3, 4), (4,), (), (0, 2), (2, 3, 2), (5, 2)]
 # Enough where a library compiles, or builds a graph, for each.
 FEW = [(3, 2), (), (0, 2)]
@@ -323,6 +328,228 @@ def test_what_a_schedule_returns_is_refused_likewise_and_names_the_step(lr):
 def test_a_number_outside_its_range_is_refused(make):
     with pytest.raises(ArgumentError, match="must be"):
         make()
+
+
+# ---------------------------------------------------------------- a step in two parts
+SCHEDULED = {
+    **MAKERS,
+    "scheduled": lambda: optim.adamw(lambda step: 0.1 / (1 + step)),
+    "scheduled muon": lambda: optim.muon(lambda step: 0.1 / (1 + step), others=optim.lion(lambda step: 0.01 * step)),
+    "scheduled chain": lambda: optim.chain(
+        optim.add_decayed_weights(0.1), optim.clip_by_value(1.0), optim.momentum(lambda step: 0.1 / (1 + step))
+    ),
+    "chain of a chain": lambda: optim.chain(
+        optim.clip_by_value(1.0), optim.chain(optim.clip_by_global_norm(2.0), optim.adam(lambda step: 0.1 / (1 + step)))
+    ),
+}
+scheduled = pytest.mark.parametrize("make", SCHEDULED.values(), ids=SCHEDULED)
+
+
+def assert_same_bits(xp, got, expected):
+    assert len(leaves(got)) == len(leaves(expected))
+    for x, y in zip(leaves(got), leaves(expected), strict=True):
+        assert type(x) is type(y)
+        if isinstance(x, int):
+            assert x == y
+        else:
+            assert (x.shape, x.dtype) == (y.shape, y.dtype)
+            assert xp.to_numpy(x).tobytes() == xp.to_numpy(y).tobytes()
+
+
+def two_steps(xp, optimizer, dtype, as_scalar):
+    """Take two steps, each whole and in two parts, and compare them."""
+    params = [xp.asarray(p, dtype) for p in host_values(FEW)]
+    state = optimizer.init(params)
+    for step in range(2):
+        grads = [xp.asarray(g, dtype) for g in gradients(step, FEW)]
+        whole = optimizer.step(state, params, grads)
+        scalars = tuple(as_scalar(number) for number in optimizer.scalars(state))
+        assert_same_bits(xp, optimizer.update(scalars, state, params, grads), whole)
+        params, state = whole
+
+
+@scheduled
+def test_a_step_is_its_update_with_its_scalars_to_the_bit(xp, make):
+    two_steps(xp, make(), xp.real, lambda number: number)
+
+
+LIBRARIES = pytest.mark.parametrize("library", ["numpy", "torch", "array_api_strict", "strict-device1"])
+
+
+@scheduled
+@LIBRARIES
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_scalars_may_be_arrays_of_the_parameters_dtype(library, make, dtype):
+    xp = load(library)
+    two_steps(xp, make(), dtype, lambda number: xp.asarray(number, dtype))
+
+
+@scheduled
+@LIBRARIES
+def test_scalars_may_be_arrays_of_a_wider_dtype_than_the_parameters(library, make):
+    xp = load(library)
+    two_steps(xp, make(), "float32", lambda number: xp.asarray(number, "float64"))
+
+
+@scheduled
+def test_scalars_are_floats_that_do_not_depend_on_the_arrays(make):
+    optimizer, params = make(), host_values()
+    state = optimizer.init(params)
+    for step in range(3):
+        scalars = optimizer.scalars(state)
+        assert type(scalars) is tuple
+        assert all(type(number) is float for number in scalars)
+        params, state = optimizer.step(state, params, gradients(step))
+    assert optimizer.scalars(with_zeros(state)) == optimizer.scalars(state)
+
+
+def with_zeros(tree):
+    if isinstance(tree, dict):
+        return {key: with_zeros(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(map(with_zeros, tree))
+    return tree if isinstance(tree, int) else np.zeros_like(tree)
+
+
+@scheduled
+def test_an_update_does_the_same_to_arrays_at_every_step(make):
+    # A program made of one update is used for all steps: what they count must not reach the arrays.
+    optimizer, params = make(), host_values()
+    state, scalars = optimizer.init(params), optimizer.scalars(optimizer.init(params))
+    new, after = optimizer.update(scalars, state, params, gradients(0))
+    later, after_later = optimizer.update(scalars, counted(state, 7), params, gradients(0))
+    for x, y in zip(new, later, strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert_same_bits(HOST, after_later, counted(after, 7))
+
+
+def counted(tree, steps):
+    """Return a state whose step counts are so many more."""
+    if isinstance(tree, dict):
+        return {key: counted(value, steps) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return type(tree)(counted(entry, steps) for entry in tree)
+    return tree + steps if isinstance(tree, int) else tree
+
+
+@scheduled
+def test_an_update_writes_to_nothing_it_was_given(make):
+    optimizer, params, grads = make(), host_values(), gradients(0)
+    _, state = optimizer.step(optimizer.init(params), params, grads)
+    given = [np.asarray(number) for number in optimizer.scalars(state)]
+    held = [np.copy(x) for x in [*given, *params, *grads, *leaves(state)]]
+    optimizer.update(tuple(given), state, params, grads)
+    for before, x in zip(held, [*given, *params, *grads, *leaves(state)], strict=True):
+        np.testing.assert_array_equal(x, before)
+
+
+@scheduled
+def test_an_update_reads_no_value(make):
+    # Under `jax.jit` arrays have none; the reads that NumPy would forgive raise there.
+    jax = pytest.importorskip("jax")
+    optimizer, params, grads = make(), host_values(FEW), gradients(0, FEW)
+    state = optimizer.init(params)
+    arrays, ints = (lambda leaf: not isinstance(leaf, int)), optimizer.scalars(state)
+    held = [leaf for leaf in leaves(state) if arrays(leaf)]
+
+    def run(scalars, held, params, grads):
+        rest = iter(held)
+        return optimizer.update(scalars, refilled(state, rest), params, grads)[0]
+
+    got = jax.jit(run)(ints, held, params, grads)
+    for x, y in zip(got, optimizer.step(state, params, grads)[0], strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-12)
+
+
+def refilled(tree, rest):
+    if isinstance(tree, dict):
+        return {key: refilled(tree[key], rest) for key in sorted(tree)}
+    if isinstance(tree, list | tuple):
+        return type(tree)([refilled(entry, rest) for entry in tree])
+    return tree if isinstance(tree, int) else next(rest)
+
+
+@scheduled
+def test_a_namespace_that_a_trace_makes_for_itself_is_not_kept(make):
+    fresh, optimizer = Namespace(backends.get(None)), make()
+    params, grads = ([fresh.asarray(x) for x in values(FEW)] for values in (host_values, lambda s: gradients(0, s)))
+    state = optimizer.init(params)
+    optimizer.update(optimizer.scalars(state), state, params, grads)
+    kept = weakref.ref(fresh)
+    del fresh, params, grads, state
+    gc.collect()
+    assert kept() is None
+
+
+def test_what_is_built_with_two_functions_has_no_parts_and_neither_has_a_chain_of_it():
+    halve = optim.Transformation(lambda params: (), lambda state, params, grads: ([g / 2 for g in grads], state))
+    own = optim.Optimizer(optim.sgd(1.0).init, optim.sgd(1.0).step)
+    wholes = [
+        own,
+        optim.chain(halve, optim.sgd(1.0)),
+        optim.chain(optim.clip_by_value(1.0), own),
+        optim.muon(others=own),
+    ]
+    for whole in (halve, *wholes):
+        assert whole.scalars is None
+        assert whole.update is None
+    params = [np.zeros((2, 2)), np.zeros(2)]
+    for whole in wholes:
+        new, _ = whole.step(whole.init(params), params, [np.ones((2, 2)), np.ones(2)])
+        assert all(np.all(x < 0) for x in new)
+
+
+def test_an_own_transformation_in_two_parts_takes_part_in_a_chain():
+    def update(scalars, state, params, grads):
+        return [g * scalars[0] + scalars[1] for g in grads], {"step": state["step"] + 1}
+
+    def scalars(state):
+        return float(state["step"]), 0.5
+
+    grow = optim.Transformation(
+        lambda params: {"step": 2},
+        lambda state, params, grads: update(scalars(state), state, params, grads),
+        scalars,
+        update,
+    )
+    chained, params, grads = optim.chain(grow, grow, optim.sgd(0.25)), [np.zeros(2)], [np.ones(2)]
+    state = chained.init(params)
+    assert chained.scalars(state) == (2.0, 0.5, 2.0, 0.5, 0.25)
+    got = chained.update(chained.scalars(state), state, params, grads)
+    assert got[1] == ({"step": 3}, {"step": 3}, {"step": 1})
+    np.testing.assert_array_equal(got[0][0], [-0.25 * ((1 * 2 + 0.5) * 2 + 0.5)] * 2)
+    assert_same_bits(HOST, got, chained.step(state, params, grads))
+
+
+@every
+def test_an_update_refuses_what_a_step_refuses(make):
+    optimizer, params, grads = make(), host_values(), gradients(0)
+    state = optimizer.init(params)
+    scalars = optimizer.scalars(state)
+    for bad_state, bad_grads in ((state, grads[:-1]), (state, [grads[0].T, *grads[1:]]), (None, grads)):
+        with pytest.raises(TLError) as whole:
+            optimizer.step(bad_state, params, bad_grads)
+        with pytest.raises(type(whole.value)) as parted:
+            optimizer.update(scalars, bad_state, params, bad_grads)
+        assert str(parted.value) == str(whole.value)
+
+
+@pytest.mark.parametrize(
+    "make", [MAKERS[name] for name in ("adam", "muon", "chained")], ids=["adam", "muon", "chained"]
+)
+def test_scalars_refuse_the_state_of_another_optimizer_as_a_step_does(make):
+    optimizer, params = make(), host_values()
+    for state in (None, [1], {"step": 0}, {"a": 1}):
+        with pytest.raises(StructureError) as whole:
+            optimizer.step(state, params, gradients(0))
+        with pytest.raises(StructureError) as scalars:
+            optimizer.scalars(state)
+        assert str(scalars.value) == str(whole.value)
+
+
+def test_scalars_name_the_step_for_which_a_schedule_fails():
+    with pytest.raises(ArgumentError, match="schedule gives for step 2"):
+        optim.sgd(lambda step: math.nan).scalars({"step": 2})
 
 
 # ---------------------------------------------------------------- clipping and chains

@@ -10,7 +10,16 @@ from typing import Any
 from tl_arrayapi.autograd.namespace import array_namespace
 from tl_arrayapi.errors import ArgumentError, DTypeError, ShapeError, StructureError
 
-__all__ = ["count", "fraction", "like_parameters", "nonnegative", "positive", "state_entries", "trainable"]
+__all__ = [
+    "count",
+    "fraction",
+    "like_parameters",
+    "nonnegative",
+    "positive",
+    "state_entries",
+    "step_count",
+    "trainable",
+]
 
 
 def _real(name: str, value: Any, expected: str) -> float:
@@ -116,12 +125,11 @@ def like_parameters(name: str, params: Sequence[Any], arrays: Sequence[Any]) -> 
             raise DTypeError(f"{name}[{i}] is {y.dtype}, and params[{i}] is {x.dtype}")
 
 
-def state_entries(state: Any, slots: Sequence[str], params: Sequence[Any]) -> tuple[int, list[Sequence[Any]]]:
-    """Return the step count and the arrays of each slot of ``state``, or raise unless ``init(params)`` could have made
-    it.
+def step_count(state: Any, slots: Sequence[str]) -> int:
+    """Return the step count of ``state``, or raise unless it is a mapping of a count and ``slots``.
 
-    >>> state_entries({"step": 2}, (), [])
-    (2, [])
+    >>> step_count({"step": 2}, ())
+    2
     """
     if not isinstance(state, Mapping) or state.keys() != {"step", *slots}:
         entries = sorted(map(str, state)) if isinstance(state, Mapping) else type(state).__name__
@@ -129,8 +137,19 @@ def state_entries(state: Any, slots: Sequence[str], params: Sequence[Any]) -> tu
             f"this state is not this optimiser's: it has {entries}, and {sorted(['step', *slots])} is expected; "
             "take the state from init(params)"
         )
+    return count("state['step']", state["step"])
+
+
+def state_entries(state: Any, slots: Sequence[str], params: Sequence[Any]) -> tuple[int, list[Sequence[Any]]]:
+    """Return the step count and the arrays of each slot of ``state``, or raise unless ``init(params)`` could have made
+    it.
+
+    >>> state_entries({"step": 2}, (), [])
+    (2, [])
+    """
+    step = step_count(state, slots)
     for slot in slots:
         if not isinstance(state[slot], list | tuple):
             raise StructureError(f"state[{slot!r}] is a {type(state[slot]).__name__}: a list of arrays is expected")
         like_parameters(f"state[{slot!r}]", params, state[slot])
-    return count("state['step']", state["step"]), [state[slot] for slot in slots]
+    return step, [state[slot] for slot in slots]

@@ -30,6 +30,14 @@ class _Stateless:
         # NumPy's operators turn 0-d arrays into scalars.
         return [g if g.shape else xp.asarray(g) for g in changed], state
 
+    def scalars(self, state: Any) -> tuple[()]:
+        return ()
+
+    def update(
+        self, scalars: Sequence[Any], state: Any, params: Sequence[Any], grads: Sequence[Any]
+    ) -> tuple[list[Any], Any]:
+        return self.step(state, params, grads)
+
     def change(self, xp: Any, params: Sequence[Any], grads: Sequence[Any]) -> list[Any]:
         raise NotImplementedError
 
@@ -54,8 +62,8 @@ class _DecayedWeights(_Stateless):
         return [g + self.amount * x for x, g in zip(params, grads, strict=True)]
 
 
-def _transformation(pair: _Stateless) -> Transformation:
-    return Transformation(pair.init, pair.step)
+def _transformation(parts: _Stateless) -> Transformation:
+    return Transformation(parts.init, parts.step, parts.scalars, parts.update)
 
 
 def clip_by_global_norm(limit: float) -> Transformation:

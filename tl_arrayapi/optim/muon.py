@@ -6,6 +6,7 @@ Source: Jordan et al., https://kellerjordan.github.io/posts/muon/, and torch.opt
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from tl_arrayapi.errors import StructureError
@@ -53,37 +54,63 @@ class _Matrices(Rule):
     weight_decay: float
     slots: ClassVar[tuple[str, ...]] = ("momentum",)
 
-    def update(self, xp: Any, scalars: tuple[float, ...], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
-        (lr,), (old,) = scalars, slots
+    def numbers(self, step: int) -> tuple[float, ...]:
+        lr = self.rate(step)
+        return lr, 1 - lr * self.weight_decay
+
+    def each(self, xp: Any, numbers: Sequence[Any], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
+        (lr, keep), (old,) = numbers, slots
         mean = old + (1 - self.momentum) * (g - old)
         move = orthogonalize(xp, g + self.momentum * (mean - g))
         rows, columns = x.shape
         # Taller matrices take longer steps, so that the root mean square of an update depends on the shape less.
-        stretch = math.sqrt(max(1.0, rows / columns)) if columns else 1.0
-        return (x * (1 - lr * self.weight_decay) if self.weight_decay else x) - lr * stretch * move, mean
+        if rows > columns > 0:
+            move = math.sqrt(rows / columns) * move
+        return (x * keep if self.weight_decay else x) - lr * move, mean
 
 
 @dataclass(frozen=True)
 class _Muon:
-    matrices: Optimizer
-    others: Optimizer
+    matrices: _Matrices
+    others: Any
 
     def init(self, params: Sequence[Any]) -> dict[str, Any]:
         matrices, others = _sorted(params, params)
         return {"matrices": self.matrices.init(matrices), "others": self.others.init(others)}
 
     def step(self, state: Any, params: Sequence[Any], grads: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
-        if not isinstance(state, dict) or state.keys() != {"matrices", "others"}:
-            raise StructureError(
-                "this state is not Muon's, which has 'matrices' and 'others': take the state from init(params)"
-            )
+        return self._stepped(self.matrices.step, self.others.step, state, params, grads)
+
+    def scalars(self, state: Any) -> tuple[float, ...]:
+        _check_state(state)
+        rate, keep = self.matrices.scalars(state["matrices"])
+        return rate, keep, *self.others.scalars(state["others"])
+
+    def update(
+        self, scalars: Sequence[Any], state: Any, params: Sequence[Any], grads: Sequence[Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        rate, keep, *rest = scalars
+        matrices, others = partial(self.matrices.update, (rate, keep)), partial(self.others.update, tuple(rest))
+        return self._stepped(matrices, others, state, params, grads)
+
+    def _stepped(
+        self, matrix_step: Any, other_step: Any, state: Any, params: Sequence[Any], grads: Sequence[Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        _check_state(state)
         like_parameters("grads", params, grads)
         (matrices, others), (matrix_grads, other_grads) = _sorted(params, params), _sorted(params, grads)
-        new_matrices, matrix_state = self.matrices.step(state["matrices"], matrices, matrix_grads)
-        new_others, other_state = self.others.step(state["others"], others, other_grads)
+        new_matrices, matrix_state = matrix_step(state["matrices"], matrices, matrix_grads)
+        new_others, other_state = other_step(state["others"], others, other_grads)
         matrix, other = iter(new_matrices), iter(new_others)
         new = [next(matrix) if len(x.shape) == 2 else next(other) for x in params]
         return new, {"matrices": matrix_state, "others": other_state}
+
+
+def _check_state(state: Any) -> None:
+    if not isinstance(state, dict) or state.keys() != {"matrices", "others"}:
+        raise StructureError(
+            "this state is not Muon's, which has 'matrices' and 'others': take the state from init(params)"
+        )
 
 
 def _sorted(params: Sequence[Any], entries: Sequence[Any]) -> tuple[list[Any], list[Any]]:
@@ -98,8 +125,9 @@ def muon(
     """Return Muon, which moves each matrix along an orthogonalised, Nesterov-like momentum; the rest is stepped by
     ``others``.
 
-    ``others`` (for vectors, scalars and convolution kernels) is ``adamw(lr, weight_decay=weight_decay)`` where None.
-    Raises ArgumentError for an ``lr`` or ``weight_decay`` below 0, or a ``momentum`` outside [0, 1).
+    ``others`` (for vectors, scalars and convolution kernels) is ``adamw(lr, weight_decay=weight_decay)`` where None;
+    where it lacks ``scalars`` or ``update``, so does Muon. Raises ArgumentError for an ``lr`` or ``weight_decay`` below
+    0, or a ``momentum`` outside [0, 1).
 
     >>> import numpy as np
     >>> opt, params = muon(0.1), [np.zeros((2, 2)), np.zeros(2)]
@@ -113,5 +141,7 @@ def muon(
     rule = _Matrices(rate, fraction("momentum", momentum), decay)
     if others is None:
         others = adamw(rate, weight_decay=decay)
-    both = _Muon(Optimizer(rule.init, rule.step), others)
-    return Optimizer(both.init, both.step)
+    both = _Muon(rule, others)
+    if others.scalars is None or others.update is None:
+        return Optimizer(both.init, both.step)
+    return Optimizer(both.init, both.step, both.scalars, both.update)

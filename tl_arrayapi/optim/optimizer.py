@@ -17,12 +17,16 @@ LearningRate = float | Callable[[int], Any]
 """A number, or a schedule: a function of the step, counted from 0, whose result becomes a Python float."""
 
 _Step = Callable[[Any, Sequence[Any], Sequence[Any]], tuple[list[Any], Any]]
+_Scalars = Callable[[Any], tuple[float, ...]]
+_Update = Callable[[Sequence[Any], Any, Sequence[Any], Sequence[Any]], tuple[list[Any], Any]]
 
 
 @dataclass(frozen=True)
 class Transformation:
     """Change gradients by two pure functions: ``init(params) -> state`` and ``step(state, params, grads) -> (grads,
     state)``.
+
+    ``scalars`` and ``update`` are a step in two parts, as in an `Optimizer`.
 
     >>> halve = Transformation(lambda params: (), lambda state, params, grads: ([g / 2 for g in grads], state))
     >>> halve.step((), [1.0], [3.0])
@@ -31,6 +35,8 @@ class Transformation:
 
     init: Callable[[Sequence[Any]], Any]
     step: _Step
+    scalars: _Scalars | None = None
+    update: _Update | None = None
 
 
 @dataclass(frozen=True)
@@ -40,43 +46,74 @@ class Optimizer:
 
     The new parameters are new arrays, of the shapes and dtypes of the old ones.
 
+    A step may also be given in two parts, so that one program can be made of the second and used for every step:
+    ``scalars(state)`` gives the Python floats that depend on the state's step counts, such as a schedule's learning
+    rate, always so many; ``update(scalars, state, params, grads)`` does what is done to arrays. It may be handed 0-d
+    arrays in place of the floats, and arrays without values, as in a trace: it must not ask for either's. What it does
+    to arrays does not depend on the step counts, Python ints in the state, and each is one more in the state that it
+    returns. ``step(state, params, grads)`` equals ``update(scalars(state), state, params, grads)`` to the bit.
+
     >>> def step(state, params, grads):
     ...     return [x - g for x, g in zip(params, grads)], state
     >>> Optimizer(lambda params: (), step).step((), [1.0], [0.25])
     ([0.75], ())
+    >>> from tl_arrayapi.optim import sgd
+    >>> opt = sgd(lambda step: 0.5 / (1 + step))
+    >>> opt.scalars({"step": 4})
+    (0.1,)
     """
 
     init: Callable[[Sequence[Any]], Any]
     step: _Step
+    scalars: _Scalars | None = None
+    update: _Update | None = None
 
 
 @dataclass(frozen=True)
 class _Chain:
-    parts: tuple[Transformation | Optimizer, ...]
+    parts: tuple[Any, ...]
 
     def init(self, params: Sequence[Any]) -> tuple[Any, ...]:
         return tuple(part.init(params) for part in self.parts)
 
     def step(self, state: Any, params: Sequence[Any], grads: Sequence[Any]) -> tuple[list[Any], tuple[Any, ...]]:
+        arrays, states = list(grads), []
+        for part, entry in self._entries(state):
+            arrays, entry = part.step(entry, params, arrays)
+            states.append(entry)
+        return arrays, tuple(states)
+
+    def scalars(self, state: Any) -> tuple[float, ...]:
+        return tuple(number for part, entry in self._entries(state) for number in part.scalars(entry))
+
+    def update(
+        self, scalars: Sequence[Any], state: Any, params: Sequence[Any], grads: Sequence[Any]
+    ) -> tuple[list[Any], tuple[Any, ...]]:
+        arrays, states, start = list(grads), [], 0
+        for part, entry in self._entries(state):
+            stop = start + len(part.scalars(entry))
+            arrays, entry = part.update(scalars[start:stop], entry, params, arrays)
+            states.append(entry)
+            start = stop
+        return arrays, tuple(states)
+
+    def _entries(self, state: Any) -> list[tuple[Any, Any]]:
+        """Return each part with its own state."""
         if not isinstance(state, list | tuple) or len(state) != len(self.parts):
             got = f"{len(state)} entries" if isinstance(state, list | tuple) else f"a {type(state).__name__}"
             raise StructureError(
                 f"a state of {len(self.parts)} entries, one for each part of the chain, is expected; got {got}: "
                 "take the state from init(params)"
             )
-        arrays, states = list(grads), []
-        for part, entry in zip(self.parts, state, strict=True):
-            arrays, entry = part.step(entry, params, arrays)
-            states.append(entry)
-        return arrays, tuple(states)
+        return list(zip(self.parts, state, strict=True))
 
 
 def chain(*parts: Transformation | Optimizer) -> Optimizer:
     """Return the optimiser that hands gradients through transformations, in the order given, to the optimiser at the
     end.
 
-    Its state is the tuple of its parts' states. Raises StructureError unless the last part, and it alone, is an
-    Optimizer.
+    Its state is the tuple of its parts' states, and its scalars are theirs, one after another; it has none where a
+    part has none. Raises StructureError unless the last part, and it alone, is an Optimizer.
 
     >>> import numpy as np
     >>> from tl_arrayapi.optim import clip_by_value, sgd
@@ -92,4 +129,6 @@ def chain(*parts: Transformation | Optimizer) -> Optimizer:
     if not parts:
         raise StructureError("an empty chain has no optimiser: chain(*transformations, optimizer) is expected")
     whole = _Chain(parts)
-    return Optimizer(whole.init, whole.step)
+    if any(part.scalars is None or part.update is None for part in parts):
+        return Optimizer(whole.init, whole.step)
+    return Optimizer(whole.init, whole.step, whole.scalars, whole.update)

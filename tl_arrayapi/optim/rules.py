@@ -1,8 +1,9 @@
 """The optimisers that treat each parameter on its own: one rule a class, with PyTorch's defaults.
 
-A rule says two things apart: ``scalars(step)``, Python floats that depend on the step alone, and ``update``, an
-expression in arrays. In-place operators are applied to arrays made in the same call only: they save a temporary where
-a library has them.
+A rule says two things apart: ``numbers(step)``, Python floats that depend on the step alone, and ``each``, an
+expression in arrays for one parameter. In ``each`` the numbers may be 0-d arrays: they meet arrays and one another's
+sign only, for numbers multiplied there would be rounded to the arrays' dtype twice. In-place operators are applied to
+arrays made in the same call only: they save a temporary where a library has them.
 """
 
 import functools
@@ -11,29 +12,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tl_arrayapi.autograd.namespace import array_namespace
+from tl_arrayapi.autograd.namespace import Namespace, array_namespace
 from tl_arrayapi.errors import ArgumentError
-from tl_arrayapi.optim.checks import fraction, like_parameters, nonnegative, state_entries, trainable
+from tl_arrayapi.optim.checks import fraction, like_parameters, nonnegative, state_entries, step_count, trainable
 from tl_arrayapi.optim.optimizer import LearningRate, Optimizer
 
 __all__ = ["Rule", "adadelta", "adagrad", "adam", "adamw", "lion", "momentum", "rmsprop", "sgd"]
 
 
-@functools.cache
 def _smallest_root(xp: Any, dtype: Any) -> float:
     # The root of the smallest square that is not 0, 2**-12 in float16: with an eps far below it, a gradient whose
-    # square is lost would be divided by next to nothing.
-    limits = xp.finfo(dtype)
+    # square is lost would be divided by next to nothing. A level's namespace is not kept: the library's own is asked.
+    return _found_root(xp.inner if isinstance(xp, Namespace) else xp, dtype)
+
+
+@functools.cache
+def _found_root(library: Any, dtype: Any) -> float:
+    limits = library.finfo(dtype)
     return math.sqrt(float(limits.smallest_normal) * float(limits.eps))
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Turn a rule for one parameter into ``init`` and ``step`` for a list of them.
+    """Turn a rule for one parameter into the functions of an `Optimizer` for a list of them.
 
     The state is ``{"step": 0, slot: [an array like each parameter], ...}``, the slots being ``slots``, zero at first.
 
-    >>> Rule(0.1).scalars(0)
+    >>> Rule(0.1).numbers(0)
     (0.1,)
     """
 
@@ -46,11 +51,11 @@ class Rule:
             return self.lr
         return nonnegative(f"the learning rate that the schedule gives for step {step}", self.lr(step))
 
-    def scalars(self, step: int) -> tuple[float, ...]:
-        """Return what ``update`` needs to know of ``step``: here the learning rate."""
+    def numbers(self, step: int) -> tuple[float, ...]:
+        """Return what ``each`` needs to know of ``step``: here the learning rate."""
         return (self.rate(step),)
 
-    def update(self, xp: Any, scalars: tuple[float, ...], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
+    def each(self, xp: Any, numbers: Sequence[Any], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
         """Return the new parameter, followed by its new slots."""
         raise NotImplementedError
 
@@ -64,19 +69,42 @@ class Rule:
         xp: Any = array_namespace(*params, *grads) if params else None
         like_parameters("grads", params, grads)
         step, columns = state_entries(state, self.slots, params)
-        scalars = self.scalars(step)
-        rows = [self._row(xp, scalars, *entries) for entries in zip(params, grads, *columns, strict=True)]
-        new, *slots = [[row[k] for row in rows] for k in range(1 + len(self.slots))]
-        return new, {"step": step + 1} | dict(zip(self.slots, slots, strict=True))
+        numbers = self.numbers(step)
+        return self._stepped([self._row(xp, numbers, *row) for row in zip(params, grads, *columns, strict=True)], step)
 
-    def _row(self, xp: Any, scalars: tuple[float, ...], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
-        row = self.update(xp, scalars, x, g, *slots)
+    def scalars(self, state: Any) -> tuple[float, ...]:
+        """Return the numbers of the state's step."""
+        return self.numbers(step_count(state, self.slots))
+
+    def update(
+        self, scalars: Sequence[Any], state: Any, params: Sequence[Any], grads: Sequence[Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Return the new parameters and the new state, with the numbers given: floats, or 0-d arrays of any real
+        floating dtype.
+        """
+        xp: Any = array_namespace(*params, *grads, *scalars) if params else None
+        like_parameters("grads", params, grads)
+        step, columns = state_entries(state, self.slots, params)
+        rows = zip(params, grads, *columns, strict=True)
+        return self._stepped([self._row(xp, _in_dtype(xp, scalars, x), x, *row) for x, *row in rows], step)
+
+    def _row(self, xp: Any, numbers: Sequence[Any], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
+        row = self.each(xp, numbers, x, g, *slots)
         # NumPy's operators turn 0-d arrays into scalars.
         return row if x.shape else tuple(xp.asarray(value) for value in row)
 
+    def _stepped(self, rows: list[tuple[Any, ...]], step: int) -> tuple[list[Any], dict[str, Any]]:
+        new, *slots = [[row[k] for row in rows] for k in range(1 + len(self.slots))]
+        return new, {"step": step + 1} | dict(zip(self.slots, slots, strict=True))
+
+
+def _in_dtype(xp: Any, numbers: Sequence[Any], x: Any) -> list[Any]:
+    """Return ``numbers`` such that an operator with one of them keeps the dtype of ``x``, as with a Python float."""
+    return [n if type(n) is float else xp.astype(n, x.dtype, copy=False) for n in numbers]
+
 
 def _optimizer(rule: Rule) -> Optimizer:
-    return Optimizer(rule.init, rule.step)
+    return Optimizer(rule.init, rule.step, rule.scalars, rule.update)
 
 
 def _learning_rate(lr: LearningRate) -> LearningRate:
@@ -92,8 +120,8 @@ def _betas(betas: Sequence[float]) -> tuple[float, float]:
 
 
 class _Sgd(Rule):
-    def update(self, xp: Any, scalars: tuple[float, ...], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
-        (lr,) = scalars
+    def each(self, xp: Any, numbers: Sequence[Any], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
+        (lr,) = numbers
         return (_moved(x, -lr * g),)
 
 
@@ -102,8 +130,8 @@ class _Momentum(Rule):
     momentum: float
     slots: ClassVar[tuple[str, ...]] = ("velocity",)
 
-    def update(self, xp: Any, scalars: tuple[float, ...], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
-        (lr,), (v,) = scalars, slots
+    def each(self, xp: Any, numbers: Sequence[Any], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
+        (lr,), (v,) = numbers, slots
         v = v * self.momentum
         v += g
         return _moved(x, -lr * v), v
@@ -114,8 +142,8 @@ class _Adagrad(Rule):
     eps: float
     slots: ClassVar[tuple[str, ...]] = ("sum",)
 
-    def update(self, xp: Any, scalars: tuple[float, ...], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
-        (lr,), (s,) = scalars, slots
+    def each(self, xp: Any, numbers: Sequence[Any], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
+        (lr,), (s,) = numbers, slots
         s = s + g * g
         move = _over_root(xp, g, s, max(self.eps, _smallest_root(xp, x.dtype)))
         move *= -lr
@@ -128,8 +156,8 @@ class _Rmsprop(Rule):
     eps: float
     slots: ClassVar[tuple[str, ...]] = ("square",)
 
-    def update(self, xp: Any, scalars: tuple[float, ...], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
-        (lr,), (s,) = scalars, slots
+    def each(self, xp: Any, numbers: Sequence[Any], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
+        (lr,), (s,) = numbers, slots
         s = _decay(s, self.alpha, g)
         move = _over_root(xp, g, s, max(self.eps, _smallest_root(xp, x.dtype)))
         move *= -lr
@@ -143,14 +171,14 @@ class _Adam(Rule):
     weight_decay: float
     slots: ClassVar[tuple[str, ...]] = ("m", "v")
 
-    def scalars(self, step: int) -> tuple[float, ...]:
+    def numbers(self, step: int) -> tuple[float, ...]:
         # m / c1 / (sqrt(v / c2) + eps) = (sqrt(c2) / c1) m / (sqrt(v) + sqrt(c2) eps): no pass over arrays for c1, c2.
         (first, second), lr = self.betas, self.rate(step)
         root = math.sqrt(1 - second ** (step + 1))
         return lr * root / (1 - first ** (step + 1)), self.eps * root, 1 - lr * self.weight_decay
 
-    def update(self, xp: Any, scalars: tuple[float, ...], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
-        (rate, eps, keep), (m, v), (first, second) = scalars, slots, self.betas
+    def each(self, xp: Any, numbers: Sequence[Any], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
+        (rate, eps, keep), (m, v), (first, second) = numbers, slots, self.betas
         m = _lerp(m, g, 1 - first)
         v = _decay(v, second, g)
         least = _smallest_root(xp, x.dtype)
@@ -165,8 +193,8 @@ class _Adadelta(Rule):
     eps: float
     slots: ClassVar[tuple[str, ...]] = ("square", "delta")
 
-    def update(self, xp: Any, scalars: tuple[float, ...], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
-        (lr,), (s, d) = scalars, slots
+    def each(self, xp: Any, numbers: Sequence[Any], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
+        (lr,), (s, d) = numbers, slots
         eps = max(self.eps, _smallest_root(xp, x.dtype) ** 2)
         s = _decay(s, self.rho, g)
         move = xp.sqrt(d + eps)
@@ -181,12 +209,12 @@ class _Lion(Rule):
     weight_decay: float
     slots: ClassVar[tuple[str, ...]] = ("m",)
 
-    def scalars(self, step: int) -> tuple[float, ...]:
+    def numbers(self, step: int) -> tuple[float, ...]:
         lr = self.rate(step)
         return lr, 1 - lr * self.weight_decay
 
-    def update(self, xp: Any, scalars: tuple[float, ...], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
-        (lr, keep), (m,), (first, second) = scalars, slots, self.betas
+    def each(self, xp: Any, numbers: Sequence[Any], x: Any, g: Any, *slots: Any) -> tuple[Any, ...]:
+        (lr, keep), (m,), (first, second) = numbers, slots, self.betas
         move = xp.sign(_lerp(m, g, 1 - first))
         move *= -lr
         return _moved(x * keep if self.weight_decay else x, move), _lerp(m, g, 1 - second)
