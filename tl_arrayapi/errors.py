@@ -15,6 +15,7 @@
     ├── GradientError      (AssertionError)       a derivative is not what central differences say
     ├── NonFiniteError     (FloatingPointError)   an operation made a NaN or an infinity, and debug_nans is on
     ├── TraceError         (RuntimeError)         a traced array is used where its trace is over, or a tape was consumed
+    ├── GraphError         (ValueError)           a program is not well formed
     ├── PlanError          (ValueError)           an initialiser or a plan cannot be right
     ├── CheckpointError    (ValueError)           a checkpoint cannot be read or does not fit
     ├── BackendError       (ValueError)           a library is not known, or cannot do what was asked
@@ -33,6 +34,7 @@ __all__ = [
     "DTypeError",
     "DeviceError",
     "GradientError",
+    "GraphError",
     "IndexShapeError",
     "MissingLibraryError",
     "NamespaceError",
@@ -97,6 +99,10 @@ class NonFiniteError(TLError, FloatingPointError):
 
 class TraceError(TLError, RuntimeError):
     """A traced array is used after its trace ended, or a tape after it was consumed."""
+
+
+class GraphError(TLError, ValueError):
+    """A program is not well formed: a pass, or whoever wrote its text, made a mistake."""
 
 
 class PlanError(TLError, ValueError):

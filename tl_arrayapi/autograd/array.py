@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from tl_arrayapi.autograd.debug import described_call
 from tl_arrayapi.autograd.primitive import Primitive
 from tl_arrayapi.autograd.source import user_line
-from tl_arrayapi.errors import ShapeError, WatchedError
+from tl_arrayapi.errors import ShapeError, TraceError, WatchedError
 
 __all__ = [
     "NO_STATIC",
@@ -159,6 +159,11 @@ class Array:
         if device == self.device:
             return self
         refuse_watched(self, "to_device")
+        if isinstance(bottom(self), StandIn):
+            raise TraceError(
+                f"an array without a value of its own stays on {self.device}, under vmap and while it is traced "
+                f"({user_line()}): move it outside"
+            )
         moved = self.level.namespace.backend.to_device(bottom(self), device)
         return Array(moved, self.level.namespace.ground)
 

@@ -6,7 +6,7 @@ become operands.
 
 import numbers
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import array_api_compat
 
@@ -130,6 +130,7 @@ class Ground(Level):
         "_index_dtype",
         "_inexact",
         "_kinds",
+        "_results",
         "_scalars",
         "_types",
         "_wider",
@@ -138,6 +139,9 @@ class Ground(Level):
         "memory",
         "plain",
     )
+
+    traces: ClassVar[bool] = False
+    """Whether operations are written down, not done."""
 
     def __init__(self, backend: Backend, namespace: Any) -> None:
         self.number = -1
@@ -153,6 +157,7 @@ class Ground(Level):
         self._kinds: dict[tuple[Any, Any], bool] = {}
         self._inexact: dict[Any, bool] = {}
         self._wider: dict[Any, Any] = {}
+        self._results: dict[Any, list[Any]] = {}
         self._index_dtype: Any = None
         # The builtin, where the backend has no other idea: it is asked for every argument and result.
         self.memory: Callable[[Any], Any] = id if type(backend).memory is Backend.memory else backend.memory
@@ -211,6 +216,12 @@ class Ground(Level):
             if not (i == 0 and primitive.name == "where") and (like is None or self.is_kind(like.dtype, "bool")):
                 like = x
         return tuple(self._number(x, like) if type(x) in _SCALARS else x for x in operands) if has_number else operands
+
+    def is_own(self, x: Any) -> bool:
+        """Say whether ``x`` is an array of this library."""
+        return type(x) in self._types or (
+            array_api_compat.is_array_api_obj(x) and array_api_compat.array_namespace(x) is self.backend.namespace
+        )
 
     def as_number(self, x: Any) -> Any:
         """Return a scalar of NumPy's, such as ``numpy.log(2)``, as the Python number that all other libraries take it
@@ -293,6 +304,20 @@ class Ground(Level):
             half = self.is_kind(dtype, "real floating") and self.library.finfo(dtype).bits == 16
             self._wider[dtype] = self.library.float32 if half else None
         return self._wider[dtype]
+
+    def result_dtypes(self, primitive: Primitive, operands: list[tuple[Any, int]], static: dict[str, Any]) -> list[Any]:
+        """Return the dtypes that ``primitive`` gives for operands of these dtypes and numbers of axes, remembered: the
+        library is asked, with axes of one element each.
+        """
+        key = (primitive, tuple((self.backend.dtype_name(dtype), rank) for dtype, rank in operands), repr(static))
+        found = self._results.get(key)
+        if found is None:
+            # Zeros are indices that are there, and ones are matrices that can be factored.
+            makes = [self.library.ones if self.is_inexact(dtype) else self.library.zeros for dtype, _ in operands]
+            ones = [make((1,) * rank, dtype=dtype) for make, (dtype, rank) in zip(makes, operands, strict=True)]
+            out = self._functions[primitive](*ones, **static)
+            found = self._results[key] = [x.dtype for x in (out if isinstance(out, (tuple, list)) else (out,))]
+        return found
 
     def is_kind(self, dtype: Any, kind: Any) -> bool:
         """Return the standard's ``isdtype``, remembered."""

@@ -332,7 +332,9 @@ def _index(xp: Any, part: Any, x: Any) -> Any:
 
 
 def _known(x: Any) -> Any:
-    """Return the library's own array under ``x``: that of all examples, where it shows one of them."""
+    """Return the library's own array under ``x``: that of all examples, where it shows one of them; None where there is
+    no array yet.
+    """
     while True:
         if type(x) is Array:
             x = x.value
@@ -345,7 +347,8 @@ def _known(x: Any) -> Any:
 def _refuse_outside(xp: Any, outside: Any, lengths: tuple[int, ...]) -> None:
     """Refuse indices outside of their axes, where their values are known; a lazy library finds them later."""
     values = _known(outside)
-    if xp.backend.keep_scalars and not xp.backend.lazy and bool(xp.inner.any(values)):
+    known = values is not None and xp.backend.keep_scalars and not xp.backend.lazy
+    if known and bool(xp.inner.any(values)):
         raise IndexError(f"an index lies outside of its axis: the axes indexed have {lengths} elements")
 
 

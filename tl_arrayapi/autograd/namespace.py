@@ -6,7 +6,7 @@ the library's own functions for what makes arrays or only asks about dtypes. It 
 
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import array_api_compat
@@ -50,6 +50,9 @@ class Namespace:
     Array(np.float64(3.0), a constant)
     """
 
+    creation: Mapping[str, Mapping[str, Callable[..., Any]]] = creation.CREATION
+    """What makes arrays, by extension and name."""
+
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self.inner = backend.namespace
@@ -83,12 +86,15 @@ class Namespace:
             return None
         if name in _WRITTEN[where]:
             function = composites.bound(_WRITTEN[where][name], self)
-        elif name in creation.CREATION[where] and hasattr(inner, name):
-            function = composites.bound(creation.CREATION[where][name], self)
+        elif name in self.creation[where] and hasattr(inner, name):
+            function = composites.bound(self.creation[where][name], self)
         elif primitive is not None and self.ground.library.has(primitive):
             function = function_of(primitive, self.ground)
         else:
             return None
+        return self._shown(function, name, inner)
+
+    def _shown(self, function: Callable[..., Any], name: str, inner: Any) -> Callable[..., Any]:
         return _named(function, name, inner)
 
     def __dir__(self) -> list[str]:

@@ -51,7 +51,7 @@ class Tape(Level):
         self._held: dict[int, tuple[Any, Any, Callable[[], bool] | None]] = {}
         self._nested = False
         self._open = True
-        if is_debugging():
+        if is_debugging() or self.ground.traces:
             self.note_lines()
 
     def note_lines(self) -> None:
@@ -161,6 +161,8 @@ class Tape(Level):
         """Return what to record of ``array``: itself, where the library does not let it be written to, or tells of it,
         until `close`; a copy where it does neither, or where it is to be replayed later than that.
         """
+        if self.ground.traces:
+            return self.ground.lift(array)
         known = self._held.get(id(array))
         if known is None:
             backend = self.ground.backend
@@ -217,6 +219,9 @@ class Tape(Level):
             cotangents[index] = g if before is None else before + g
         if is_debugging():
             with replay() as note:
+                self._replay_masked(cotangents, release, self.namespace, self.ground, note)
+        elif self.ground.traces:
+            with self.ground.noting() as note:
                 self._replay_masked(cotangents, release, self.namespace, self.ground, note)
         elif lifted:
             self._replay_masked(cotangents, release, self.namespace, self.ground)

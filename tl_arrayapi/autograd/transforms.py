@@ -159,7 +159,8 @@ class Run:
         ]
         found = tape.pull(seeds, release=release)
         complete = [self.xp.zeros_like(x) if d is None else d for x, d in zip(self.watched, found, strict=True)]
-        taken = self._taken()
+        # Inside another transform nothing is handed to the caller yet, and what is held may be no array at all.
+        taken = set() if inside else self._taken()
         if not release:
             # Its own set, for a pullback may be called again, when the memory of its former results may be free.
             taken = {*taken, *(self.xp.ground.memory(g) for _, g in pairs if type(g) is not Array)}

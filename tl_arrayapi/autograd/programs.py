@@ -1,0 +1,131 @@
+"""Programs: a function traced, optimised and lowered for one library, and what was learned on the way."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tl_arrayapi.autograd.array import Array
+from tl_arrayapi.autograd.containers import map_tree
+from tl_arrayapi.autograd.ground import Ground
+from tl_arrayapi.autograd.namespace import Namespace, namespace_of_type
+from tl_arrayapi.autograd.primitive import PRIMITIVES
+from tl_arrayapi.autograd.tracer import TracingNamespace
+from tl_arrayapi.backends.program import Program, Runtime
+from tl_arrayapi.graph.graph import Graph
+from tl_arrayapi.graph.passes.pipeline import optimise
+
+__all__ = ["Compilation", "Output", "Spec", "compiled_program", "rebuilt", "runtime_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """An input of a program: its shape and the library's dtype; ``weak`` is the type of a Python number."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    weak: type | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The place of an array among a program's outputs, where it stands in the structure that a function returned."""
+
+    place: int
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """A program, and how it came to be: the graph ``traced`` and the one that was lowered, the arrays that it
+    ``captured``, the structure of its results, and the seconds that each part took.
+    """
+
+    traced: Graph
+    graph: Graph
+    captured: list[Any]
+    program: Program
+    results: Any
+    seconds: Mapping[str, float]
+
+
+def compiled_program(
+    call: Callable[[list[Array]], Any],
+    specs: Sequence[Spec],
+    xp: Namespace,
+    device: Any = None,
+    *,
+    fast: bool = True,
+    reassociate: bool = True,
+) -> Compilation:
+    """Return the program of ``call``, which is handed one traced array for each of ``specs`` and returns arrays in any
+    structure.
+
+    No array is allocated, and no value read.
+    """
+    start = time.perf_counter()
+    inside = TracingNamespace(xp, device)
+    out = call([inside.ground.input(spec.shape, spec.dtype, spec.weak) for spec in specs])
+    outputs: list[Any] = []
+
+    def placed(x: Any, path: str) -> Any:
+        if type(x) is not Array and namespace_of_type(x) is None:
+            return x
+        outputs.append(inside.lift(x))
+        return Output(len(outputs) - 1)
+
+    results = map_tree(placed, out, "")
+    traced, captured = inside.ground.finish(outputs)
+    return lowered(traced, captured, results, xp, device, fast, reassociate, time.perf_counter() - start)
+
+
+def lowered(
+    traced: Graph,
+    captured: list[Any],
+    results: Any,
+    xp: Namespace,
+    device: Any,
+    fast: bool,
+    reassociate: bool,
+    tracing: float = 0.0,
+) -> Compilation:
+    """Return the program of a graph that was traced, here or elsewhere."""
+    start = time.perf_counter()
+    graph = optimise(traced, reassociate=reassociate)
+    optimised = time.perf_counter()
+    program = xp.backend.lower(graph, runtime_of(xp.ground, device, fast))
+    seconds = {"trace": tracing, "passes": optimised - start, "lowering": time.perf_counter() - optimised}
+    return Compilation(traced, graph, captured, program, results, seconds)
+
+
+def rebuilt(results: Any, arrays: Sequence[Any]) -> Any:
+    """Return the structure of a function's results with the program's outputs in their places."""
+    return map_tree(lambda x, path: arrays[x.place] if type(x) is Output else x, results, "")
+
+
+def runtime_of(ground: Ground, device: Any, fast: bool = True) -> Runtime:
+    """Return what a lowering needs of the library: its functions by the names of equations, numbers and dtypes."""
+    library, backend = ground.library, ground.backend
+    where = {} if device is None else {"device": device}
+
+    def created(name: str) -> Callable[..., Any]:
+        extension, _, plain = name.rpartition(".")
+        holder = getattr(backend.namespace, extension) if extension else library
+        make = getattr(holder, plain)
+        first = {"full": ("shape", "value"), "arange": ("start", "stop", "step"), "eye": ("n_rows", "n_cols")}
+        order = first.get(plain, ("n",) if extension else ("start", "stop", "num"))
+
+        def function(**static: Any) -> Any:
+            positional = [static.pop(k) for k in order if k in static]
+            return make(*positional, **static, **where)
+
+        return function
+
+    def function(name: str) -> Callable[..., Any]:
+        extension, _, plain = name.rpartition(".")
+        primitive = PRIMITIVES.get((extension, plain))
+        return created(name) if primitive is None else ground.library_function(primitive)
+
+    def number(value: Any, dtype: str) -> Any:
+        return library.asarray(value, dtype=backend.dtype(dtype), **where)
+
+    return Runtime(function=function, number=number, dtype=backend.dtype, device=device, fast=fast)
