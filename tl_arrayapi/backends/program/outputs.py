@@ -49,13 +49,18 @@ def shared_outputs(graph: Graph) -> set[int]:
 
 
 def owner(
-    graph: Graph, own: Callable[[Any], Any], memory: Callable[[Any], Hashable], copy: Callable[[Any], Any]
+    graph: Graph,
+    own: Callable[[Any], Any],
+    memory: Callable[[Any], Hashable],
+    copy: Callable[[Any], Any],
+    merged: bool = False,
 ) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
     """Return a function from given arrays and a program's values to these as a caller may keep them.
 
-    ``own`` and ``memory`` are a backend's `result` and `memory`.
+    ``own`` and ``memory`` are a backend's `result` and `memory`. Where values may be ``merged``, by a compiler that
+    finds equal ones, every output is looked at.
     """
-    shared = shared_outputs(graph)
+    shared = set(range(len(graph.outputs))) if merged else shared_outputs(graph)
     numbers = {i for i, x in enumerate(graph.outputs) if isinstance(x, Literal)}
 
     def owned(given: Sequence[Any], values: Sequence[Any]) -> list[Any]:

@@ -9,8 +9,11 @@ import torch
 from array_api_compat import torch as compat
 
 from tl_arrayapi.backends.base import Backend
+from tl_arrayapi.backends.program import Program, Runtime
 from tl_arrayapi.backends.special import on_the_host
+from tl_arrayapi.backends.torch.program import TorchProgram
 from tl_arrayapi.errors import BackendError, DTypeError, WatchedError
+from tl_arrayapi.graph.graph import Graph
 
 __all__ = ["TorchBackend"]
 
@@ -140,6 +143,12 @@ class TorchBackend(Backend):
             yield
         finally:
             torch.set_float32_matmul_precision(before)
+
+    def lower(self, graph: Graph, runtime: Runtime) -> Program:
+        """Return ``graph`` as straight code for torch.compile, or as it is where the runtime is not to be fast."""
+        if not runtime.fast:
+            return self.portable(graph, runtime)
+        return TorchProgram(graph, runtime, self.result, self.memory, self._copy)
 
     def devices(self) -> list[Any]:
         """List the host and the accelerators."""

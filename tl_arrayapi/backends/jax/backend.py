@@ -10,8 +10,11 @@ import jax.scipy.special
 import numpy
 
 from tl_arrayapi.backends.base import Backend, numpy_dtype_name
+from tl_arrayapi.backends.jax.program import JaxProgram
+from tl_arrayapi.backends.program import Program, Runtime
 from tl_arrayapi.backends.special import on_the_host
 from tl_arrayapi.errors import DeviceError, DTypeError
+from tl_arrayapi.graph.graph import Graph
 
 __all__ = ["JaxBackend"]
 
@@ -89,6 +92,12 @@ class JaxBackend(Backend):
     def device_of(self, array: Any) -> Any:
         """Return the device of ``array``; None for what is traced, or spread over several."""
         return _device(array)
+
+    def lower(self, graph: Graph, runtime: Runtime) -> Program:
+        """Return ``graph`` as straight code for jax.jit, or as it is where the runtime is not to be fast."""
+        if not runtime.fast:
+            return self.portable(graph, runtime)
+        return JaxProgram(graph, runtime, self.result, self.memory, self._copy)
 
     def devices(self) -> list[Any]:
         """List the devices of the default platform, and the host's."""

@@ -1,0 +1,99 @@
+"""Programs by PyTorch's own compiler: `torch.compile` of straight code, with nothing left to eager."""
+
+import threading
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from tl_arrayapi.backends.program import Program, Report, Runtime, Step, Straight, owner
+from tl_arrayapi.errors import BackendError
+from tl_arrayapi.graph.graph import Graph
+
+__all__ = ["TorchProgram"]
+
+_INSTEAD = "repair that, or choose Options(fast_kernels=False), which runs the program without a compiler"
+
+
+class TorchProgram(Program):
+    """Run a graph as one kernel graph that PyTorch compiles at the first call.
+
+    What cannot be compiled is an error, never eager code: a break in the graph, a compiler that is missing, a compiler
+    that was switched off.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        runtime: Runtime,
+        own: Callable[[Any], Any],
+        memory: Callable[[Any], Hashable],
+        copy: Callable[[Any], Any],
+    ) -> None:
+        def number(value: Any, dtype: str) -> Any:
+            return torch.full((), value, dtype=runtime.dtype(dtype), device=runtime.device)
+
+        # Numbers are made inside, where the compiler knows them: given from outside they would be loaded from memory.
+        code = Straight(graph, replace(runtime, number=number), inside=True)
+        self.graph = graph
+        self.source = code.source
+        # Equal values of different scopes become one tensor.
+        self._own = owner(graph, own, memory, copy, merged=True)
+        self._run = torch.compile(code.function, backend=self._compile, fullgraph=True, dynamic=False)
+        self._compiled = 0
+        self._first = threading.Lock()
+
+    def __call__(self, *given: Any) -> list[Any]:
+        """Run the kernels, which the first call compiles."""
+        # The compiler takes other strides for another program.
+        given = tuple([x if x.is_contiguous() and not x.is_conj() else _plain(x) for x in given])
+        with torch.no_grad():
+            if self._compiled:
+                values = self._run(*given)
+            else:
+                with self._first:
+                    values = self._checked(given)
+        return self._own(given, values)
+
+    def _checked(self, given: tuple[Any, ...]) -> list[Any]:
+        """Run for the first time; raise where nothing was compiled."""
+        try:
+            values: list[Any] = self._run(*given)
+        except torch._dynamo.exc.TorchDynamoException as error:
+            raise BackendError(f"torch.compile could not compile the program: {_reason(error)}; {_INSTEAD}") from error
+        if not self._compiled:
+            raise BackendError(
+                "torch.compile ran the program without compiling it: it is switched off, by TORCHDYNAMO_DISABLE or "
+                f"torch.compiler.set_stance; {_INSTEAD}"
+            )
+        return values
+
+    def _compile(self, module: Any, examples: Sequence[Any]) -> Callable[..., Any]:
+        from torch._inductor.compile_fx import compile_fx  # seconds, and of no use before a program runs
+
+        kernels: Callable[..., Any] = compile_fx(module, examples)
+        self._compiled += 1
+        return kernels
+
+    @property
+    def compilations(self) -> int:
+        """How many times the program was compiled so far: once, unless one tensor is given twice."""
+        return self._compiled
+
+    def report(self) -> Report:
+        """Return one step: what is fused in it is PyTorch's choice."""
+        equations = self.graph.equations
+        lines = tuple(dict.fromkeys(equation.line for equation in equations if equation.line))
+        return Report((Step("torch.compile", tuple(range(len(equations))), lines),))
+
+
+def _plain(x: Any) -> Any:
+    return x.resolve_conj().resolve_neg().contiguous()
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong in a line: PyTorch's messages go on over dozens."""
+    if "InvalidCxxCompiler" in str(error):
+        return "there is no working C++ compiler (PyTorch looks for $CXX, g++ and clang++)"
+    return str(error).strip().partition("\n")[0]
