@@ -17,7 +17,7 @@ from tests.proof.catalogue import CATALOGUE
 from tl_arrayapi.autograd.primitive import PRIMITIVES, Primitive
 from tl_arrayapi.errors import ArgumentError, IndexShapeError, ShapeError, StructureError, TLError, TraceError
 from tl_arrayapi.graph.shape_rules.elementwise import OPERANDS
-from tl_arrayapi.graph.shapes import RULES, VALUE_DEPENDENT, broadcast_shapes, infer_shapes, selected_shape
+from tl_arrayapi.graph.shapes import KINDS, RULES, VALUE_DEPENDENT, broadcast_shapes, infer_shapes, selected_shape
 
 Shape = tuple[int, ...]
 
@@ -61,6 +61,12 @@ def test_every_primitive_has_a_rule_or_is_known_to_depend_on_values():
 
 def test_every_function_that_is_elementwise_is_known_with_its_number_of_operands():
     assert {name: p.operands for name, p in NAMES.items() if p.kind.value == "elementwise"} == OPERANDS
+
+
+def test_every_function_has_the_kind_that_it_has_as_a_primitive():
+    kinds = {name: p.kind.value for name, p in NAMES.items() if name in RULES}
+    assert {name: kind for name, kind in KINDS.items() if kind != "creation"} == kinds
+    assert KINDS.keys() == RULES.keys()
 
 
 # ---- all functions
@@ -469,7 +475,7 @@ BAD: list[tuple[type[TLError], str, str, tuple[Shape, ...], dict[str, Any]]] = [
     (ShapeError, "has 6 elements and (4,) has 4", "reshape", ((2, 3),), {"shape": (4,)}),
     (ShapeError, "do not divide into", "reshape", ((2, 3),), {"shape": (-1, 4)}),
     (ArgumentError, "two lengths open", "reshape", ((2, 3),), {"shape": (-1, -1)}),
-    (ArgumentError, "negative length", "reshape", ((2, 3),), {"shape": (-2, -3)}),
+    (ArgumentError, "a length that no array has", "reshape", ((2, 3),), {"shape": (-2, -3)}),
     (ArgumentError, "there is no axis 2 among 2", "sum", ((2, 3),), {"axis": 2}),
     (ArgumentError, "one axis twice", "sum", ((2, 3),), {"axis": (0, -2)}),
     (ArgumentError, "is no integer", "sum", ((2, 3),), {"axis": 0.5}),
@@ -521,7 +527,7 @@ BAD: list[tuple[type[TLError], str, str, tuple[Shape, ...], dict[str, Any]]] = [
     ),
     (ShapeError, "indices of one axis", "writers", ((2, 2),), {"count": 3}),
     (ArgumentError, "steps other than 0", "arange", (), {"start": 0, "stop": 3, "step": 0}),
-    (ArgumentError, "negative length", "full", (), {"shape": (-1,), "value": 0}),
+    (ArgumentError, "a length that no array has", "full", (), {"shape": (-1,), "value": 0}),
     (ArgumentError, "missing a required argument: 'shape'", "zeros", (), {}),
 ]
 
@@ -540,6 +546,32 @@ def test_a_call_that_cannot_be_is_refused_with_what_was_given_and_expected(error
 def test_shapes_that_depend_on_values_are_refused_with_what_to_use_instead(name):
     with pytest.raises(TraceError, match=r"depends on values.*xp.where"):
         infer(name, (3,))
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(-3, 3)
+    | st.floats()
+    | st.complex_numbers()
+    | st.sampled_from(("", "reduced", "float32", 10**400)),
+    lambda one: st.lists(one, max_size=3) | st.tuples(one) | st.builds(slice, one, one, one),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=600)
+@given(st.data())
+def test_whatever_is_given_as_a_static_argument_ends_in_shapes_or_in_an_error_of_ours(data):
+    name = data.draw(st.sampled_from(sorted(RULES)))
+    shapes = data.draw(st.lists(arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3), max_size=3))
+    parameters = [p.name for p in inspect.signature(RULES[name]).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    try:
+        found = infer(name, *shapes, **{key: data.draw(ANYTHING) for key in parameters})
+    except TLError:
+        return
+    assert all(type(n) is int and 0 <= n < 2**63 for shape in found for n in shape)
 
 
 def test_a_function_that_nobody_knows_is_refused():

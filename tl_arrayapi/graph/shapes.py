@@ -19,7 +19,7 @@ from tl_arrayapi.graph.shape_rules.linear import LINEAR
 from tl_arrayapi.graph.shape_rules.movement import MOVEMENT
 from tl_arrayapi.graph.shape_rules.reduction import REDUCTION, SCAN
 
-__all__ = ["RULES", "VALUE_DEPENDENT", "broadcast_shapes", "infer_shapes", "selected_shape"]
+__all__ = ["KINDS", "RULES", "VALUE_DEPENDENT", "broadcast_shapes", "infer_shapes", "selected_shape"]
 
 
 def _cast(x: Shape, *, dtype: Any, copy: Any = True, device: Any = None) -> Shape:
@@ -38,6 +38,20 @@ RULES: dict[str, Rule] = {
     "astype": _cast,
 }
 """The rule of each function, by its name with its extension in front."""
+
+KINDS: dict[str, str] = {
+    **dict.fromkeys(ELEMENTWISE, "elementwise"),
+    **dict.fromkeys(REDUCTION, "reduction"),
+    **dict.fromkeys(SCAN, "scan"),
+    **dict.fromkeys(MOVEMENT, "movement"),
+    **dict.fromkeys(LINEAR, "matrix"),
+    "matmul": "contraction",
+    **dict.fromkeys(INDEXING, "indexing"),
+    **dict.fromkeys(FOURIER, "transform"),
+    **dict.fromkeys(CREATION, "creation"),
+    "astype": "cast",
+}
+"""The kind of each function, under the name that equations have for it."""
 
 
 def _any_reduction(x: Shape, *, axis: Any = None, keepdims: bool = False, **_: Any) -> Shape:

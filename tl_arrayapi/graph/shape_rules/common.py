@@ -1,15 +1,31 @@
 """What the rules of several kinds have in common: axes counted from the front, and shapes that broadcast."""
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from tl_arrayapi.errors import ArgumentError, ShapeError
 
-__all__ = ["Rule", "Shape", "Shapes", "axes_of", "axis_of", "broadcast_shapes", "fits", "lengths", "replaced"]
+__all__ = [
+    "LONGEST",
+    "Rule",
+    "Shape",
+    "Shapes",
+    "axes_of",
+    "axis_of",
+    "broadcast_shapes",
+    "fits",
+    "integer",
+    "lengths",
+    "replaced",
+    "several",
+]
 
 Shape = tuple[int, ...]
 Shapes = tuple[Shape, ...]
+LONGEST = 2**63 - 1
+"""The most elements that an axis can have."""
+
 Rule = Callable[..., Shape | Shapes]
 
 
@@ -51,7 +67,7 @@ def axis_of(axis: Any, rank: int) -> int:
     >>> axis_of(-1, 3)
     2
     """
-    found = _index(axis, "an axis")
+    found = integer(axis, "an axis")
     if not -rank <= found < rank:
         raise ArgumentError(f"there is no axis {found} among {rank}: give one from {-rank} to {rank - 1}")
     return found % rank
@@ -65,7 +81,7 @@ def axes_of(axes: Any, rank: int) -> tuple[int, ...]:
     """
     if axes is None:
         return tuple(range(rank))
-    found = tuple(axis_of(a, rank) for a in (axes if isinstance(axes, Sequence) else (axes,)))
+    found = tuple(axis_of(a, rank) for a in several(axes))
     if len(set(found)) < len(found):
         raise ArgumentError(f"axes {axes} of {rank} name one axis twice: name each once")
     return found
@@ -77,9 +93,9 @@ def lengths(shape: Any) -> Shape:
     >>> lengths(3)
     (3,)
     """
-    found = tuple(_index(n, "a length") for n in (shape if isinstance(shape, Sequence) else (shape,)))
-    if any(n < 0 for n in found):
-        raise ArgumentError(f"shape {found} has a negative length: lengths are 0 or more")
+    found = tuple(integer(n, "a length") for n in several(shape))
+    if not all(0 <= n <= LONGEST for n in found):
+        raise ArgumentError(f"shape {found} has a length that no array has: lengths are from 0 to {LONGEST}")
     return found
 
 
@@ -92,7 +108,21 @@ def replaced(shape: Shape, axis: int, *new: int) -> Shape:
     return (*shape[:axis], *new, *shape[axis + 1 :])
 
 
-def _index(value: Any, what: str) -> int:
+def several(items: Any) -> tuple[Any, ...]:
+    """Return static items, which may be one alone, as a tuple.
+
+    >>> several(2), several([2, 3])
+    ((2,), (2, 3))
+    """
+    return tuple(items) if isinstance(items, (tuple, list)) else (items,)
+
+
+def integer(value: Any, what: str) -> int:
+    """Return an integer as Python's; raises `ArgumentError`, which says ``what`` it should have been, for all else.
+
+    >>> integer(True, "a length")
+    1
+    """
     if not hasattr(value, "__index__") or hasattr(value, "shape"):
         raise ArgumentError(f"{value!r} is no integer, and {what} is: give a Python int")
-    return operator.index(value)
+    return int(operator.index(value))  # of True, too

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tl_arrayapi.errors import ArgumentError
-from tl_arrayapi.graph.shape_rules.common import Rule, Shape, axes_of, axis_of, replaced
+from tl_arrayapi.graph.shape_rules.common import Rule, Shape, axes_of, axis_of, integer, replaced, several
 
 __all__ = ["FOURIER"]
 
@@ -19,7 +19,7 @@ def _whole(n: int) -> int:
 
 def _points(n: Any, default: int) -> int:
     """Return the number of points of a transform: those given, or as many as there are."""
-    found: int = default if n is None or n == -1 else n
+    found = default if n is None or n == -1 else integer(n, "a number of points")
     if found < 1:
         raise ArgumentError(f"a Fourier transform of {found} points: it takes one or more, set by n or s")
     return found
@@ -42,17 +42,18 @@ def _along_all(spectrum: Callable[[int], int], full: Callable[[int], int] = _who
     """Return the rule of a transform along several axes, of which the last is as in `_along`."""
 
     def rule(x: Shape, *, s: Any = None, axes: Any = None, norm: str = "backward") -> Shape:
+        given = None if s is None else several(s)
         if axes is None:
-            axes = range(-len(x if s is None else s), 0)
-        axes = axes_of(tuple(axes), len(x))
+            axes = tuple(range(-len(x if given is None else given), 0))
+        axes = axes_of(several(axes), len(x))
         if not axes:
             raise ArgumentError(f"a Fourier transform takes one axis or more; got none of shape {x}")
-        if s is not None and len(s) != len(axes):
-            raise ArgumentError(f"a Fourier transform takes a length for each axis; got s={tuple(s)} for axes {axes}")
+        if given is not None and len(given) != len(axes):
+            raise ArgumentError(f"a Fourier transform takes a length for each axis; got s={s} for axes {axes}")
         result = list(x)
         for i, a in enumerate(axes):
             last = i == len(axes) - 1
-            points = _points(None if s is None else s[i], full(x[a]) if last and s is None else x[a])
+            points = _points(None if given is None else given[i], full(x[a]) if last and given is None else x[a])
             result[a] = spectrum(points) if last else points
         return tuple(result)
 

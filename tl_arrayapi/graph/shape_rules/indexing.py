@@ -3,7 +3,7 @@
 from typing import Any
 
 from tl_arrayapi.errors import ArgumentError, IndexShapeError, ShapeError
-from tl_arrayapi.graph.shape_rules.common import Rule, Shape, axis_of, fits, lengths, replaced
+from tl_arrayapi.graph.shape_rules.common import Rule, Shape, axis_of, fits, integer, lengths, replaced
 
 __all__ = ["INDEXING", "selected_shape"]
 
@@ -31,16 +31,25 @@ def selected_shape(shape: Shape, key: Any) -> Shape:
         if part is None:
             found.append(1)
         elif isinstance(part, slice):
-            found.append(len(range(*part.indices(next(axes)[1]))))
+            found.append(len(range(*_bounds(part, next(axes)[1]))))
         elif hasattr(part, "__index__") and not isinstance(part, bool) and not hasattr(part, "shape"):
             axis, n = next(axes)
-            if not -n <= part < n:
+            if not -n <= integer(part, "an index") < n:
                 raise IndexShapeError(f"index {part} is outside of axis {axis}, of length {n}, of shape {shape}")
         else:
             raise ArgumentError(
                 f"a key has integers, slices, None and Ellipsis; got {part!r}: take reads at an array of indices"
             )
     return tuple(found)
+
+
+def _bounds(part: slice, length: int) -> tuple[int, int, int]:
+    for bound in (part.start, part.stop, part.step):
+        if bound is not None:
+            integer(bound, "the bound of a slice")
+    if part.step == 0:
+        raise ArgumentError(f"a slice takes steps other than 0; got {part}")
+    return part.indices(length)
 
 
 def _embed(x: Shape, *, shape: Any, key: Any) -> Shape:
@@ -73,11 +82,17 @@ def _scatter_add(updates: Shape, indices: Shape, *, shape: Any, axis: Any) -> Sh
 def _writers(indices: Shape, *, count: Any) -> Shape:
     if len(indices) != 1:
         raise ShapeError(f"writers takes an array of indices of one axis; got shape {indices}")
-    return lengths(count)
+    return lengths((count,))
 
 
 def _isin(x: Shape, values: Shape, *, invert: bool = False) -> Shape:
     return x
+
+
+def _searchsorted(x: Shape, values: Shape, sorter: Shape | None = None, *, side: str = "left") -> Shape:
+    if len(x) != 1 or sorter not in (None, x):
+        raise ShapeError(f"searchsorted looks in an array of one axis, whose sorter has its length; got shape {x}")
+    return values
 
 
 INDEXING: dict[str, Rule] = {
@@ -86,6 +101,7 @@ INDEXING: dict[str, Rule] = {
     "isin": _isin,
     "put": _put,
     "scatter_add": _scatter_add,
+    "searchsorted": _searchsorted,
     "take": _take,
     "writers": _writers,
 }

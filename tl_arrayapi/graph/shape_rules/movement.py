@@ -4,7 +4,17 @@ import math
 from typing import Any
 
 from tl_arrayapi.errors import ArgumentError, ShapeError
-from tl_arrayapi.graph.shape_rules.common import Rule, Shape, axes_of, axis_of, fits, lengths, replaced
+from tl_arrayapi.graph.shape_rules.common import (
+    Rule,
+    Shape,
+    axes_of,
+    axis_of,
+    fits,
+    integer,
+    lengths,
+    replaced,
+    several,
+)
 
 __all__ = ["MOVEMENT"]
 
@@ -17,7 +27,7 @@ def _broadcast_to(x: Shape, *, shape: Any) -> Shape:
 
 
 def _reshape(x: Shape, *, shape: Any, copy: Any = None) -> Shape:
-    given = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    given = several(shape)
     if given.count(-1) > 1:
         raise ArgumentError(f"shape {given} leaves two lengths open: give all but one")
     known = lengths(tuple(n for n in given if n != -1))
@@ -33,9 +43,9 @@ def _reshape(x: Shape, *, shape: Any, copy: Any = None) -> Shape:
 
 
 def _permute_dims(x: Shape, *, axes: Any) -> Shape:
-    order = axes_of(tuple(axes), len(x))
+    order = axes_of(several(axes), len(x))
     if len(order) != len(x):
-        raise ArgumentError(f"axes {tuple(axes)} are not all {len(x)} axes of shape {x}: name each once")
+        raise ArgumentError(f"axes {axes} are not all {len(x)} axes of shape {x}: name each once")
     return tuple(x[a] for a in order)
 
 
@@ -55,7 +65,7 @@ def _moveaxis(x: Shape, *, source: Any, destination: Any) -> Shape:
 
 
 def _expand_dims(x: Shape, *, axis: Any = 0) -> Shape:
-    rank = len(x) + (len(axis) if isinstance(axis, (tuple, list)) else 1)
+    rank = len(x) + len(several(axis))
     new, old = axes_of(axis, rank), iter(x)
     return tuple(1 if i in new else next(old) for i in range(rank))
 
@@ -74,13 +84,13 @@ def _flip(x: Shape, *, axis: Any = None) -> Shape:
 
 
 def _roll(x: Shape, *, shift: Any, axis: Any = None) -> Shape:
-    shifts = len(shift) if isinstance(shift, (tuple, list)) else 1
+    shifts = len([integer(n, "a shift") for n in several(shift)])
     if axis is None:
         if shifts != 1:
             raise ArgumentError(f"roll takes an axis for each of its shifts {shift}; got axis=None")
         return x
     # The same axis may be rolled twice.
-    axes = [axis_of(a, len(x)) for a in (axis if isinstance(axis, (tuple, list)) else (axis,))]
+    axes = [axis_of(a, len(x)) for a in several(axis)]
     if shifts not in (1, len(axes)) and len(axes) != 1:
         raise ArgumentError(f"roll takes one shift for each axis; got shift={shift} and axis={axis}")
     return x
@@ -112,7 +122,7 @@ def _tile(x: Shape, *, repetitions: Any) -> Shape:
     counts = lengths(repetitions)
     rank = max(len(x), len(counts))
     x, counts = (1,) * (rank - len(x)) + x, (1,) * (rank - len(counts)) + counts
-    return tuple(n * count for n, count in zip(x, counts, strict=True))
+    return lengths(tuple(n * count for n, count in zip(x, counts, strict=True)))
 
 
 def _triangle(x: Shape, *, k: int = 0) -> Shape:

@@ -1,4 +1,4 @@
-"""Shapes of reductions, scans and sorts."""
+"""Shapes of reductions and scans."""
 
 from typing import Any
 
@@ -41,12 +41,6 @@ def _sort(x: Shape, *, axis: Any = -1, descending: bool = False, stable: bool = 
     return x
 
 
-def _searchsorted(x: Shape, values: Shape, sorter: Shape | None = None, *, side: str = "left") -> Shape:
-    if len(x) != 1 or sorter not in (None, x):
-        raise ShapeError(f"searchsorted looks in an array of one axis, whose sorter has its length; got shape {x}")
-    return values
-
-
 REDUCTION: dict[str, Rule] = {
     **dict.fromkeys(("sum", "prod"), _total),
     **dict.fromkeys(("max", "min"), _extremum),
@@ -58,6 +52,5 @@ REDUCTION: dict[str, Rule] = {
 SCAN: dict[str, Rule] = {
     **dict.fromkeys(("cumulative_sum", "cumulative_prod"), _scan),
     "argsort": _sort,
-    "searchsorted": _searchsorted,
 }
 """The rule of each function along one axis that keeps it."""
