@@ -14,25 +14,32 @@ from typing import Any
 __all__ = ["MEASUREMENTS", "run"]
 
 
-def time_workload(name: str, rounds: str) -> dict[str, Any]:
+def time_workload(name: str, rounds: str, *peers: str) -> dict[str, Any]:
     """Check every peer on a workload, then time them in turn: seconds a step, one number a round."""
-    from benchmarks.check import WrongResultError, check
-    from benchmarks.peers import EAGER, TITLES, prepare
+    from benchmarks.check import FellBackError, WrongResultError, check, check_compiled
+    from benchmarks.peers import TITLES, prepare
     from benchmarks.timing import interleave
     from benchmarks.workloads import workload
 
     made = workload(name)
     truth = made.truth()
-    steps, notes = {}, {}
-    for peer in EAGER:
+    runners, notes = {}, {}
+    for peer in peers:
         try:
             runner = prepare(peer, made)
             if runner is not None:
                 check(TITLES[peer], runner, made, truth)
-                steps[peer] = runner.step
+                runners[peer] = runner
         except (ImportError, WrongResultError) as error:
             notes[peer] = f"{type(error).__name__}: {error}"
-    return {"title": made.title, "seconds": interleave(steps, int(rounds)), "notes": notes}
+    seconds = interleave({peer: runner.step for peer, runner in runners.items()}, int(rounds))
+    for peer, runner in runners.items():
+        try:
+            check_compiled(TITLES[peer], runner, made)
+        except FellBackError as error:
+            notes[peer] = f"{type(error).__name__}: {error}"
+            del seconds[peer]
+    return {"title": made.title, "seconds": seconds, "notes": notes}
 
 
 def time_operations(rounds: str) -> dict[str, Any]:
@@ -42,11 +49,25 @@ def time_operations(rounds: str) -> dict[str, Any]:
     return overhead.measure(int(rounds))
 
 
-def peak_memory(peer: str) -> dict[str, Any]:
-    """Measure a peer's peak memory."""
+def peak_memory(peer: str, name: str) -> dict[str, Any]:
+    """Measure a peer's peak memory on a workload."""
     from benchmarks import memory
 
-    return memory.measure(peer)
+    return memory.measure(peer, name)
+
+
+def first_steps(peer: str) -> dict[str, Any]:
+    """Time a compiling peer's first step of every workload."""
+    from benchmarks import first
+
+    return first.measure(peer)
+
+
+def compilation(rounds: str) -> dict[str, Any]:
+    """Time the parts of compiling a step."""
+    from benchmarks import compilation
+
+    return compilation.measure(int(rounds))
 
 
 def dask_growth() -> dict[str, Any]:
@@ -54,6 +75,13 @@ def dask_growth() -> dict[str, Any]:
     from benchmarks import growth
 
     return growth.measure()
+
+
+def dask_compiled(rounds: str) -> dict[str, Any]:
+    """Compare steps on Dask, eager and compiled: tasks and times."""
+    from benchmarks import dask_compiled
+
+    return dask_compiled.measure(int(rounds))
 
 
 def time_maps(rounds: str) -> dict[str, Any]:
@@ -103,21 +131,23 @@ MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
     "workload": time_workload,
     "operations": time_operations,
     "memory": peak_memory,
+    "first": first_steps,
+    "compilation": compilation,
     "dask": dask_growth,
+    "dask_compiled": dask_compiled,
     "map": time_maps,
     "hessian": time_hessian,
     "derivatives": time_derivatives,
     "depth": memory_by_depth,
     "versions": versions,
 }
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+# NPROC is what XLA sizes its pools by; nothing in XLA_FLAGS does.
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NPROC")
 
 
 def run(measurement: str, *arguments: str, threads: int) -> dict[str, Any]:
     """Run a measurement in a new process with that many threads; ``{"error": its last line}`` where it fails."""
     environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
-    if threads == 1:
-        environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     command = [sys.executable, "-m", "benchmarks.worker", measurement, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
