@@ -1,4 +1,4 @@
-"""Hold a peer's results to the float64 truth before it is timed."""
+"""Hold a peer's results to the float64 truth before it is timed, and a compiler to having compiled."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,11 +8,15 @@ import numpy as np
 from benchmarks.peers import Runner
 from benchmarks.workloads import TRUTH_STEPS, Truth, Workload
 
-__all__ = ["WrongResultError", "check", "near", "norm"]
+__all__ = ["FellBackError", "WrongResultError", "check", "check_compiled", "near", "norm"]
 
 
 class WrongResultError(Exception):
     """A peer's result is not the one that float64 gives, so that its time means nothing."""
+
+
+class FellBackError(Exception):
+    """A compiling peer took its steps in another way than with one program, so that its time is not a compiler's."""
 
 
 def check(peer: str, runner: Runner, workload: Workload, truth: Truth) -> None:
@@ -34,6 +38,12 @@ def check(peer: str, runner: Runner, workload: Workload, truth: Truth) -> None:
         for before, after in zip(workload.params, truth.params, strict=True)
     ]
     near(f"{where}: parameter after {TRUTH_STEPS} steps", runner.params(), truth.params, allowed)
+
+
+def check_compiled(peer: str, runner: Runner, workload: Workload) -> None:
+    """Raise unless the peer, if it compiles, has made one program for all the steps that it took."""
+    if runner.programs is not None and (made := runner.programs()) != 1:
+        raise FellBackError(f"{peer} on {workload.name}: {made} programs for one step, expected 1")
 
 
 def norm(x: Any) -> float:

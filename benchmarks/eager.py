@@ -18,12 +18,12 @@ from benchmarks.workloads import MAKERS
 __all__ = ["main"]
 
 
-def _measure(measured: Measure, rounds: int) -> dict[str, Any]:
+def _measure(measured: Measure, rounds: int, threads: int) -> dict[str, Any]:
     return {
         "versions": measured("versions"),
-        "workloads": {name: measured("workload", name, str(rounds)) for name in MAKERS},
+        "workloads": {name: measured("workload", name, str(rounds), *EAGER) for name in MAKERS},
         "operations": measured("operations", str(rounds)),
-        "memory": {peer: measured("memory", peer) for peer in EAGER},
+        "memory": {peer: measured("memory", peer, "W4") for peer in EAGER},
         "dask": measured("dask"),
     }
 

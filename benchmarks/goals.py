@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.timing import ratio
 
-__all__ = ["Goal", "judge", "judge_transforms"]
+__all__ = ["Goal", "judge", "judge_compiled", "judge_transforms"]
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,22 @@ NAMES = {"torch_eager": "torch", "hips": "HIPS autograd"}
 
 
 def _workloads(results: Mapping[str, Any]) -> list[Goal]:
-    def compare(name: str, above: str, below: str) -> float | None:
-        seconds = results.get("workloads", {}).get(name, {}).get("seconds", {})
-        return ratio(seconds[above], seconds[below]) if above in seconds and below in seconds else None
-
     return [
-        *(Goal(f"{w}: faster than {NAMES[p]}", compare(w, p, "ours"), limit, at_least=True) for w, p, limit in FASTER),
-        *(Goal(f"{w}: time over {NAMES[p]}'s", compare(w, "ours", p), limit) for w, p, limit in NEAR),
+        *(
+            Goal(f"{w}: faster than {NAMES[p]}", _of_steps(results, w, p, "ours"), limit, at_least=True)
+            for w, p, limit in FASTER
+        ),
+        *(Goal(f"{w}: time over {NAMES[p]}'s", _of_steps(results, w, "ours", p), limit) for w, p, limit in NEAR),
     ]
+
+
+def _of_steps(results: Mapping[str, Any], workload: str, above: str, below: str) -> float | None:
+    """Return the ratio of two peers' times of a step; None where one was not measured."""
+    return _compare(results.get("workloads", {}).get(workload, {}).get("seconds", {}), above, below)
+
+
+def _compare(seconds: Mapping[str, Any], above: str, below: str) -> float | None:
+    return ratio(seconds[above], seconds[below]) if above in seconds and below in seconds else None
 
 
 def _memory(results: Mapping[str, Any]) -> Goal:
@@ -71,23 +79,19 @@ def _dask(results: Mapping[str, Any]) -> Goal:
 # ---- the transforms
 def judge_transforms(results: Mapping[str, Any]) -> list[Goal]:
     """Return every goal of the transforms with what ``results`` say of it."""
-
-    def compare(seconds: Mapping[str, Any], above: str, below: str) -> float | None:
-        return ratio(seconds[above], seconds[below]) if above in seconds and below in seconds else None
-
     mapped = {of: results.get("map", {}).get(of, {}).get("seconds", {}) for of in ("loss", "gradient")}
     hessian, depth = (results.get(name, {}) for name in ("hessian", "depth"))
     return [
-        Goal("vmap of the loss: faster than a loop", compare(mapped["loss"], "loop", "vmap"), 50.0, at_least=True),
+        Goal("vmap of the loss: faster than a loop", _compare(mapped["loss"], "loop", "vmap"), 50.0, at_least=True),
         # Writing a gradient for every sample takes most of the time, however it is computed.
         Goal(
             "vmap of the gradient: time over that of one batch by hand",
-            compare(mapped["gradient"], "vmap", "batch_by_hand"),
+            _compare(mapped["gradient"], "vmap", "batch_by_hand"),
             1.2,
         ),
         Goal(
             "Hessian: faster than HIPS autograd",
-            compare(hessian.get("seconds", {}), "hips", "ours"),
+            _compare(hessian.get("seconds", {}), "hips", "ours"),
             5.0,
             at_least=True,
         ),
@@ -97,5 +101,61 @@ def judge_transforms(results: Mapping[str, Any]) -> list[Goal]:
             0.6,
             unit="",
         ),
-        Goal("checkpoint: time over that without", compare(depth.get("seconds", {}), "checkpoint", "plain"), 1.5),
+        Goal("checkpoint: time over that without", _compare(depth.get("seconds", {}), "checkpoint", "plain"), 1.5),
+    ]
+
+
+# ---- compiled steps
+NEAR_H2 = ("W2", "W4", "W5", "W6", "W7")
+FASTER_THAN_JAX = ("W1", "W2", "W5", "W7")
+NEAR_JAX = {"W3": 1.15, "W4": 1.1, "W6": 1.1}
+FASTER_THAN_TORCH = ("W1", "W2")
+COMPILATION = {"W3": 50.0, "a loss of 200 equations": 1000.0, "W3, a last partial batch": 50.0}
+ON_DASK = {"mlp": "an MLP on digits", "logistic": "logistic regression, 10M rows"}
+
+
+def judge_compiled(results: Mapping[str, Any]) -> list[Goal]:
+    """Return every goal of compiled steps with what ``results`` say of it."""
+
+    def over(w: str, peer: str) -> float | None:
+        return _of_steps(results, w, "ours_compiled", peer)
+
+    def faster(w: str, peer: str) -> float | None:
+        return _of_steps(results, w, peer, "ours_compiled")
+
+    w1 = results.get("workloads", {}).get("W1", {}).get("seconds", {}).get("ours_compiled")
+    memory = results.get("memory", {}).get("W4", {})
+    ours, by_hand = (memory.get(peer, {}).get("megabytes") for peer in ("ours_compiled", "h2"))
+    return [
+        Goal("W1: a step", median(w1) * 1e6 if w1 else None, 6.0, unit=" us"),
+        *(Goal(f"{w}: time over H2's", over(w, "h2"), 1.15) for w in NEAR_H2),
+        *(Goal(f"{w}: time over jax.jit's", over(w, "jax_jit"), limit) for w, limit in NEAR_JAX.items()),
+        *(Goal(f"{w}: faster than jax.jit", faster(w, "jax_jit"), 1.0, at_least=True) for w in FASTER_THAN_JAX),
+        *(
+            Goal(f"{w}: faster than torch.compile", faster(w, "torch_compiled"), 1.0, at_least=True)
+            for w in FASTER_THAN_TORCH
+        ),
+        *(_first_step(results, case, limit) for case, limit in COMPILATION.items()),
+        Goal("W4: peak memory over H2's", ours / by_hand if ours is not None and by_hand else None, 1.0),
+        *(goal for case, title in ON_DASK.items() for goal in _on_dask(results, case, title)),
+    ]
+
+
+def _first_step(results: Mapping[str, Any], case: str, limit: float) -> Goal:
+    found = results.get("compilation", {}).get("cases", {}).get(case)
+    first = median(found["first"]) * 1e3 if found else None
+    return Goal(f"{case}: the first step, compilation included", first, limit, unit=" ms")
+
+
+def _on_dask(results: Mapping[str, Any], case: str, title: str) -> list[Goal]:
+    found = results.get("dask", {}).get(case, {})
+    tasks = found["tasks"]["eager"] / found["tasks"]["compiled"] if "tasks" in found else None
+    return [
+        Goal(f"Dask, {title}: fewer tasks than eager", tasks, 10.0, at_least=True),
+        Goal(
+            f"Dask, {title}: faster than eager",
+            _compare(found.get("seconds", {}), "eager", "compiled"),
+            5.0,
+            at_least=True,
+        ),
     ]

@@ -1,9 +1,9 @@
 """Peak memory of training: how far a process grows beyond what it held before, in a process of its own.
 
-The peer first takes steps of W2, which loads what it loads lazily and starts its threads. Then W4's NumPy arrays are
-made, the kernel's high-water mark of resident memory is reset, and the peer makes W4 ready (its own copies of the
-parameters included) and takes three steps. The mark is exact, not sampled; it counts what BLAS and the allocator hold
-on to.
+The peer first takes steps of W2, which loads what it loads lazily and starts its threads. Then the workload's NumPy
+arrays are made, the kernel's high-water mark of resident memory is reset, and the peer makes it ready (its own copies
+of the parameters included) and takes three steps. The mark is exact, not sampled; it counts what BLAS and the allocator
+hold on to, and what a compiler takes.
 """
 
 import gc
@@ -18,8 +18,8 @@ __all__ = ["measure"]
 STEPS = 3
 
 
-def measure(peer: str) -> dict[str, Any]:
-    """Return the peak over the baseline in 10^6 bytes; a note where it cannot be measured."""
+def measure(peer: str, name: str) -> dict[str, Any]:
+    """Return the peak on a workload over the baseline in 10^6 bytes; a note where it cannot be measured."""
     if not Path("/proc/self/clear_refs").exists():
         return {"note": "needs Linux's /proc/self/clear_refs"}
     try:
@@ -29,7 +29,7 @@ def measure(peer: str) -> dict[str, Any]:
     assert warm is not None
     for _ in range(STEPS):
         warm.step()
-    given = workload("W4")
+    given = workload(name)
     gc.collect()
     baseline = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")

@@ -11,27 +11,44 @@ from benchmarks.goals import Goal
 from benchmarks.peers import EAGER, TITLES
 from benchmarks.timing import ratio, spread
 
-__all__ = ["goal_table", "number", "render", "setting", "split", "table", "timing", "write"]
-
-TIMES = "**One training step.** Median, and half the distance of the quartiles in percent of it."
-RATIOS = "**The same as ratios:** the peer's time over tl_arrayapi's; above 1, tl_arrayapi is faster."
+__all__ = ["goal_table", "memory_table", "notes", "number", "render", "setting", "split", "step_tables", "table"]
+__all__ += ["timing", "write"]
 
 
 def render(results: Mapping[str, Any], goals: Sequence[Goal], command: str) -> str:
     """Return the tables of a run; ``goals`` is empty where they do not apply."""
     parts = [setting(results["versions"], command)]
     if results["workloads"]:
-        parts += [TIMES, _workloads(results["workloads"], _time), RATIOS, _workloads(results["workloads"], _ratio)]
+        parts += step_tables(results["workloads"], EAGER)
     if "seconds" in results.get("operations", {}):
         parts += ["**One operation on 16 floats**, us; forward includes recording.", _operations(results["operations"])]
     if results.get("memory"):
-        parts += ["**Peak memory of W4** over what the process held before, MB.", _memory(results["memory"])]
+        parts += [
+            "**Peak memory** over what the process held before, MB.",
+            memory_table({"W4": results["memory"]}, EAGER),
+        ]
     if "seconds" in results.get("dask", {}):
         parts += [_dask(results["dask"])]
     if goals:
         parts += ["**Goals.**", goal_table(goals)]
-    notes = _notes(results)
-    return "\n\n".join([*parts, *(["Not measured:\n\n" + notes] if notes else [])]) + "\n"
+    measured = {**results["workloads"], "operations": results.get("operations", {}), "Dask": results.get("dask", {})}
+    parts += notes(measured, {"W4": results.get("memory", {})})
+    return "\n\n".join(parts) + "\n"
+
+
+def step_tables(workloads: Mapping[str, Any], peers: Sequence[str]) -> list[str]:
+    """Return the tables of the times of a step and of their ratios to those of the first of ``peers``."""
+    base = peers[0]
+
+    def ratio_to_base(seconds: Mapping[str, Sequence[float]], peer: str) -> str:
+        return number(ratio(seconds[peer], seconds[base])) if base in seconds else "–"
+
+    return [
+        "**One training step.** Median, and half the distance of the quartiles in percent of it.",
+        _workloads(workloads, peers, lambda seconds, peer: timing(seconds[peer])),
+        f"**The same as ratios:** the peer's time over that of {TITLES[base]}; above 1, that is faster.",
+        _workloads(workloads, peers, ratio_to_base),
+    ]
 
 
 def write(path: Path, name: str, text: str) -> None:
@@ -73,18 +90,16 @@ def number(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def _workloads(workloads: Mapping[str, Any], cell: Callable[[Mapping[str, Any], str], str]) -> str:
+def _workloads(
+    workloads: Mapping[str, Any], peers: Sequence[str], cell: Callable[[Mapping[str, Any], str], str]
+) -> str:
     """Return a table with a row a workload and a column a peer."""
     rows = [
-        [f"**{name}** {found['title']}", *(cell(found["seconds"], p) if p in found["seconds"] else "–" for p in EAGER)]
+        [f"**{name}** {found['title']}", *(cell(found["seconds"], p) if p in found["seconds"] else "–" for p in peers)]
         for name, found in workloads.items()
         if "seconds" in found
     ]
-    return table(["", *(TITLES[peer] for peer in EAGER)], rows)
-
-
-def _time(seconds: Mapping[str, Sequence[float]], peer: str) -> str:
-    return timing(seconds[peer])
+    return table(["", *(TITLES[peer] for peer in peers)], rows)
 
 
 def timing(seconds: Sequence[float]) -> str:
@@ -92,10 +107,6 @@ def timing(seconds: Sequence[float]) -> str:
     found = spread(seconds)
     value = f"{number(found.median * 1e6)} us" if found.median < 1e-2 else f"{number(found.median * 1e3)} ms"
     return f"{value} ±{50 * (found.high - found.low) / found.median:.0f}%"
-
-
-def _ratio(seconds: Mapping[str, Sequence[float]], peer: str) -> str:
-    return number(ratio(seconds[peer], seconds["ours"])) if "ours" in seconds else "–"
 
 
 def _operations(found: Mapping[str, Any]) -> str:
@@ -107,9 +118,14 @@ def _operations(found: Mapping[str, Any]) -> str:
     return table(["", "forward", "backward"], rows)
 
 
-def _memory(found: Mapping[str, Any]) -> str:
-    measured = {peer: peak["megabytes"] for peer, peak in found.items() if "megabytes" in peak}
-    return table([TITLES[peer] for peer in measured], [[f"{peak:.0f}" for peak in measured.values()]])
+def memory_table(found: Mapping[str, Mapping[str, Any]], peers: Sequence[str]) -> str:
+    """Return a table of the peaks that were ``found``, a row a workload and a column a peer."""
+
+    def cell(peaks: Mapping[str, Any], peer: str) -> str:
+        return f"{peaks[peer]['megabytes']:.0f}" if "megabytes" in peaks.get(peer, {}) else "–"
+
+    rows = [[name, *(cell(peaks, peer) for peer in peers)] for name, peaks in found.items()]
+    return table(["", *(TITLES[peer] for peer in peers)], rows)
 
 
 def _dask(found: Mapping[str, Any]) -> str:
@@ -127,12 +143,13 @@ def goal_table(goals: Sequence[Goal]) -> str:
     return table(["", "measured", "goal", ""], [row(goal) for goal in goals])
 
 
-def _notes(results: Mapping[str, Any]) -> str:
+def notes(measured: Mapping[str, Mapping[str, Any]], memory: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what was not measured and why, as a list; nothing where everything was."""
     lines = []
-    found = {**results["workloads"], "operations": results.get("operations", {}), "Dask": results.get("dask", {})}
-    for name, result in found.items():
+    for name, result in measured.items():
         lines += [f"- {name}, {TITLES[peer]}: {note}" for peer, note in result.get("notes", {}).items()]
         lines += [f"- {name}: {result[key]}" for key in ("error", "note") if key in result]
-    for peer, result in results.get("memory", {}).items():
-        lines += [f"- memory, {TITLES[peer]}: {result[key]}" for key in ("error", "note") if key in result]
-    return "\n".join(lines)
+    for name, peaks in memory.items():
+        for peer, result in peaks.items():
+            lines += [f"- memory of {name}, {TITLES[peer]}: {result[k]}" for k in ("error", "note") if k in result]
+    return ["Not measured:\n\n" + "\n".join(lines)] if lines else []

@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.goals import Goal
 from benchmarks.peers import TITLES
-from benchmarks.report import goal_table, number, setting, table, timing
+from benchmarks.report import goal_table, notes, number, setting, table, timing
 from benchmarks.timing import ratio
 
 __all__ = ["render"]
@@ -33,8 +33,8 @@ def render(results: Mapping[str, Any], goals: Sequence[Goal], command: str) -> s
         parts += ["**Peak memory of a gradient by depth**, MB.", *_depth(results["depth"])]
     if goals:
         parts += ["**Goals.**", goal_table(goals)]
-    notes = _notes(results)
-    return "\n\n".join([*parts, *(["Not measured:\n\n" + notes] if notes else [])]) + "\n"
+    measured = {name: result for name, result in results.items() if name != "versions"}
+    return "\n\n".join([*parts, *notes(measured, {})]) + "\n"
 
 
 def _mapped(found: Mapping[str, Any]) -> str:
@@ -75,11 +75,3 @@ def _depth(found: Mapping[str, Any]) -> list[str]:
         times = [f"{timing(found['seconds'][way])} {title}" for way, title in NETWORKS.items()]
         parts.append(f"A gradient through 64 layers takes {' and '.join(times)}.")
     return parts
-
-
-def _notes(results: Mapping[str, Any]) -> str:
-    lines = []
-    for name, result in results.items():
-        lines += [f"- {name}, {TITLES[peer]}: {note}" for peer, note in result.get("notes", {}).items()]
-        lines += [f"- {name}: {result['error']}"] if "error" in result else []
-    return "\n".join(lines)

@@ -16,7 +16,7 @@ from benchmarks.report_transforms import render
 __all__ = ["main"]
 
 
-def _measure(measured: Measure, rounds: int) -> dict[str, Any]:
+def _measure(measured: Measure, rounds: int, threads: int) -> dict[str, Any]:
     names = ("map", "hessian", "derivatives", "depth")
     return {"versions": measured("versions"), **{name: measured(name, str(rounds)) for name in names}}
 

@@ -13,13 +13,15 @@ import numpy as np
 
 from benchmarks.workloads import Workload
 
-__all__ = ["EAGER", "TITLES", "Runner", "prepare"]
+__all__ = ["COMPILED", "COMPILERS", "EAGER", "TITLES", "Runner", "prepare"]
 
 TITLES = {
     "ours": "tl_arrayapi",
+    "ours_compiled": "tl_arrayapi, compiled",
     "naive": "NumPy, naive",
     "h2": "NumPy, H2",
     "torch_eager": "torch",
+    "torch_compiled": "torch.compile",
     "hips": "HIPS autograd",
     "mygrad_eager": "MyGrad",
     "jax_eager": "JAX, not jitted",
@@ -28,6 +30,8 @@ TITLES = {
     "torch_func": "torch.func",
 }
 EAGER = ("ours", "naive", "h2", "torch_eager", "hips", "mygrad_eager")
+COMPILERS = ("ours_compiled", "torch_compiled", "jax_jit")
+COMPILED = ("ours_compiled", "h2", "jax_jit", "torch_compiled", "ours", "naive", "torch_eager", "hips", "mygrad_eager")
 
 
 @dataclass(frozen=True)
@@ -35,12 +39,14 @@ class Runner:
     """A workload made ready by a peer.
 
     ``step()`` takes one whole training step. ``loss_and_grads()`` gives them at the present parameters (None for an
-    update alone), and ``params()`` the parameters, as NumPy arrays.
+    update alone), and ``params()`` the parameters, as NumPy arrays. ``programs()`` is how many programs a compiler has
+    made for the steps taken so far.
     """
 
     step: Callable[[], Any]
     params: Callable[[], Sequence[np.ndarray]]
     loss_and_grads: Callable[[], tuple[Any, Sequence[np.ndarray]]] | None = None
+    programs: Callable[[], int] | None = None
 
 
 def prepare(peer: str, workload: Workload) -> Runner | None:

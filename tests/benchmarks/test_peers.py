@@ -5,21 +5,44 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks.check import WrongResultError, check
-from benchmarks.peers import EAGER, prepare
+from benchmarks.check import FellBackError, WrongResultError, check, check_compiled
+from benchmarks.peers import COMPILED, COMPILERS, EAGER, TITLES, Runner, prepare, probe
 from benchmarks.workloads import workload
+
+NEEDS = {
+    "torch_eager": "torch",
+    "torch_compiled": "torch",
+    "jax_jit": "jax",
+    "hips": "autograd",
+    "mygrad_eager": "mygrad",
+}
 
 
 @pytest.mark.parametrize("name", ["W1", "W2", "W3", "W6", "W7"])
-@pytest.mark.parametrize("peer", ["ours", "naive", "h2"])
+@pytest.mark.parametrize("peer", ["ours", "naive", "h2", "jax_jit"])
 def test_a_peer_agrees_with_float64(peer, name):
+    pytest.importorskip(NEEDS.get(peer, "numpy"))
     made = workload(name)
-    check(peer, prepare(peer, made), made, made.truth())
+    runner = prepare(peer, made)
+    check(peer, runner, made, made.truth())
+    check_compiled(peer, runner, made)
 
 
-@pytest.mark.parametrize("peer", EAGER)
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # PyTorch's own
+@pytest.mark.parametrize("name", ["W1", "W7"])
+def test_torch_compile_agrees_with_float64_and_compiles_one_program(name):
+    pytest.importorskip("torch")
+    made = workload(name)
+    runner = prepare("torch_compiled", made)
+    check("torch_compiled", runner, made, made.truth())
+    check_compiled("torch_compiled", runner, made)
+    assert runner.programs() == 1
+
+
+@pytest.mark.parametrize("peer", sorted({*EAGER, *COMPILED} - {"torch_compiled"}))
 def test_a_peer_leaves_the_workloads_arrays_alone(peer):
-    pytest.importorskip({"torch_eager": "torch", "hips": "autograd", "mygrad_eager": "mygrad"}.get(peer, "numpy"))
+    pytest.importorskip(NEEDS.get(peer, "numpy"))
     made, again = workload("W2"), workload("W2")
     prepare(peer, made).step()
     for a, b in zip((*made.params, *made.inputs), (*again.params, *again.inputs), strict=True):
@@ -45,3 +68,25 @@ def test_a_loss_that_is_not_a_number_is_refused():
     runner = prepare("naive", made)
     with pytest.raises(WrongResultError, match="loss 0"):
         check("x", replace(runner, loss_and_grads=lambda: (np.nan, [])), made, made.truth())
+
+
+@pytest.mark.parametrize("programs", [0, 2])
+def test_a_compiler_that_did_not_make_one_program_is_refused(programs):
+    runner = Runner(lambda: None, list, programs=lambda: programs)
+    with pytest.raises(FellBackError, match=f"x on W1: {programs} programs for one step, expected 1"):
+        check_compiled("x", runner, workload("W1"))
+
+
+def test_a_peer_that_does_not_compile_has_no_programs_to_count():
+    check_compiled("x", Runner(lambda: None, list), workload("W1"))
+
+
+def test_a_step_at_a_great_rate_shows_the_gradients():
+    rng = np.random.default_rng(0)
+    before, grads = rng.standard_normal((2, 100)).astype(np.float32)
+    (found,) = probe.gradients([before], [before - np.float32(probe.RATE) * grads])
+    np.testing.assert_allclose(found, grads, rtol=1e-5, atol=1e-8)
+
+
+def test_every_peer_has_a_title():
+    assert {*EAGER, *COMPILED, *COMPILERS} <= TITLES.keys()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks.command import Benchmark
 from benchmarks.eager import main
 from benchmarks.goals import Goal, judge
 from benchmarks.report import render, write
@@ -90,3 +91,23 @@ def test_rounds_run_everyone_in_turn_and_begin_with_another_each_time(monkeypatc
     found = interleave({name: lambda name=name: called.append(name) for name in "ab"}, rounds=2)
     assert "".join(called) == "aabb" + "bbaa"
     assert {name: len(times) for name, times in found.items()} == {"a": 2, "b": 2}
+
+
+def test_a_benchmark_runs_for_each_number_of_threads_and_writes_a_section_each(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("benchmarks.command.run", lambda *what, threads: {"what": what, "threads": threads})
+    page = tmp_path / "page.md"
+    page.write_text("".join(f"<!-- x, threads: {n} -->\n<!-- end of x, threads: {n} -->\n" for n in (1, 2)))
+    benchmark = Benchmark(
+        "x",
+        "about",
+        lambda measured, rounds, threads: measured("versions", str(rounds)),
+        lambda results: [Goal("a goal", float(results["threads"]), 0.5)],
+        lambda results, goals, command: f"{command}: {results['what']} {len(goals)} goals",
+        threads=(1, 2),
+    )
+    assert benchmark.main(["--rounds", "4", "--write", str(page)]) == 1
+    said = page.read_text()
+    assert "python -m benchmarks.x --rounds 4 --threads 1: ('versions', '4') 1 goals" in said
+    assert "python -m benchmarks.x --rounds 4 --threads 2: ('versions', '4') 0 goals" in said
+    assert "missed: a goal" in capsys.readouterr().err
+    assert benchmark.main(["--threads", "2"]) == 0

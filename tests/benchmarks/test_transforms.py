@@ -67,7 +67,7 @@ def test_the_report_has_times_with_spread_and_ratios():
 
 def test_every_measurement_is_one_of_the_workers():
     asked = []
-    transforms._measure(lambda *what: asked.append(what), 3)
+    transforms._measure(lambda *what: asked.append(what), 3, 1)
     assert asked[0] == ("versions",)
     assert {name for name, *_ in asked} <= MEASUREMENTS.keys()
     assert all(rounds == ["3"] for _, *rounds in asked[1:])

@@ -1,0 +1,76 @@
+"""PyTorch: the losses of torch_eager.py, the whole step as one program of torch.compile, which may break nowhere."""
+
+from collections.abc import Callable
+
+import torch
+from torch._dynamo.utils import counters
+from torch.optim.adam import adam
+
+from benchmarks.peers import Runner
+from benchmarks.peers.probe import RATE, gradients
+from benchmarks.peers.torch_eager import LOSSES
+from benchmarks.workloads import Workload
+
+__all__ = ["prepare"]
+
+
+def prepare(workload: Workload) -> Runner:
+    return _training(workload) if workload.loss else _update(workload)
+
+
+def _programs() -> Callable[[], int]:
+    """Return a function that tells how many graphs were compiled since."""
+    before = counters["stats"]["unique_graphs"]
+    return lambda: counters["stats"]["unique_graphs"] - before
+
+
+def _training(workload: Workload) -> Runner:
+    params, inputs = ([torch.tensor(a) for a in arrays] for arrays in (workload.params, workload.inputs))
+    differentiate = torch.func.grad_and_value(LOSSES[workload.name], argnums=tuple(range(len(params))))
+    rate, great = torch.tensor(workload.lr), torch.tensor(RATE)
+
+    def descend(params, inputs, rate):
+        grads, value = differentiate(*params, *inputs)
+        for p, g in zip(params, grads, strict=True):
+            p.sub_(rate * g)
+        return value
+
+    # fullgraph: a graph break raises. Not dynamic: another shape would be another program, and there is none.
+    compiled, programs = torch.compile(descend, fullgraph=True, dynamic=False), _programs()
+
+    def loss_and_grads():
+        before, after = ([p.clone() for p in params] for _ in range(2))
+        value = compiled(after, inputs, great)
+        return value.item(), gradients([p.numpy() for p in before], [p.numpy() for p in after])
+
+    return Runner(lambda: compiled(params, inputs, rate), lambda: [p.numpy() for p in params], loss_and_grads, programs)
+
+
+def _update(workload: Workload) -> Runner:
+    params, grads = ([torch.tensor(a) for a in arrays] for arrays in (workload.params, workload.inputs))
+    means, squares = ([torch.zeros_like(p) for p in params] for _ in range(2))
+    steps = [torch.zeros(()) for _ in params]
+
+    # The function behind torch.optim.Adam, whose own step() asks for a graph break; it takes as long.
+    def update(params, grads, means, squares, steps):
+        adam(
+            params,
+            grads,
+            means,
+            squares,
+            [],
+            steps,
+            foreach=False,
+            amsgrad=False,
+            beta1=0.9,
+            beta2=0.999,
+            lr=workload.lr,
+            weight_decay=0.0,
+            eps=1e-8,
+            maximize=False,
+        )
+
+    compiled, programs = torch.compile(update, fullgraph=True, dynamic=False), _programs()
+    return Runner(
+        lambda: compiled(params, grads, means, squares, steps), lambda: [p.numpy() for p in params], programs=programs
+    )
