@@ -7,7 +7,10 @@ import numpy
 
 from tl_arrayapi.backends.host import HostBackend
 from tl_arrayapi.backends.numpy.functions import FUNCTIONS
+from tl_arrayapi.backends.numpy.lowering import NumPyProgram
+from tl_arrayapi.backends.program import Program, Runtime
 from tl_arrayapi.backends.special import scipy_function
+from tl_arrayapi.graph.graph import Graph
 
 __all__ = ["NumPyBackend"]
 
@@ -42,6 +45,8 @@ class NumPyBackend(HostBackend):
     """
 
     name = "numpy"
+
+    flat = True
 
     def __init__(self, namespace: Any) -> None:
         super().__init__(namespace)
@@ -81,6 +86,19 @@ class NumPyBackend(HostBackend):
             return numpy.asarray(param - rate * grad)
         _multiply(grad, rate, grad)
         return _subtract(param, grad, grad)
+
+    def flat_array(self, size: int, dtype: Any) -> tuple[Any, Any]:
+        """Return an array of one axis that starts at a multiple of 64 bytes, a cache line, and another array object of
+        its memory, which is what views of that one have as their base.
+        """
+        space = numpy.zeros(size * dtype.itemsize + 64, numpy.uint8)
+        start = -space.ctypes.data % 64
+        whole = space[start : start + size * dtype.itemsize].view(dtype)
+        return whole, numpy.asarray(memoryview(whole))
+
+    def lower(self, graph: Graph, runtime: Runtime) -> Program:
+        """Return ``graph`` as calls on memory that is allocated beforehand; not ``fast``, as the functions of eager."""
+        return NumPyProgram(graph, runtime) if runtime.fast else super().lower(graph, runtime)
 
     def memory(self, array: Any) -> Hashable:
         """Return the identity of the array that owns the memory: NumPy's views refer to it directly."""
