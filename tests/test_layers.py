@@ -32,6 +32,7 @@ LAYERS = [
         "storage",
         "train",
     },
+    {"runners"},
     {"module"},
     {"distributed"},
     {"cli"},
@@ -99,7 +100,10 @@ def test_array_libraries_are_named_only_where_they_may_be(module: Module):
 def test_only_the_registry_loads_a_concrete_backend(module: Module):
     shared = {
         f"{PACKAGE}.backends",
-        *(f"{PACKAGE}.backends.{name}" for name in ("base", "host", "plugins", "portable", "registry", "special")),
+        *(
+            f"{PACKAGE}.backends.{name}"
+            for name in ("base", "host", "plugins", "portable", "program", "registry", "special")
+        ),
     }
     own = ".".join(module.name.split(".")[:3])
     concrete = [

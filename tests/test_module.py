@@ -558,11 +558,6 @@ def test_the_trainable_flags_may_be_changed(xp):
     assert m.requires_grad == [False, True]
 
 
-def test_compiled_is_refused_until_it_is_there():
-    with pytest.raises(tl.errors.BackendError, match="eager"):
-        definition().instantiate(backend="compiled")
-
-
 def test_the_precision_of_products_is_held_while_the_loss_runs():
     torch = pytest.importorskip("torch")
     seen = []

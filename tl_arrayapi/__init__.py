@@ -2,6 +2,7 @@
 
 from tl_arrayapi import backends, distributed, errors, init, optim, random, schedules
 from tl_arrayapi.autograd import Array, array_namespace, grad, namespace, stop_gradient, value_and_grad, vjp
+from tl_arrayapi.autograd.compiled import ArraySpec, compile  # noqa: A004  (the field's own name)
 from tl_arrayapi.autograd.custom import checkpoint, custom_vjp
 from tl_arrayapi.autograd.debug import debug_nans
 from tl_arrayapi.autograd.derivatives import check_grads, hessian, hvp, jacobian, jvp
@@ -17,6 +18,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Array",
+    "ArraySpec",
     "History",
     "Options",
     "ScalarModule",
@@ -27,6 +29,7 @@ __all__ = [
     "cast_tlist",
     "check_grads",
     "checkpoint",
+    "compile",
     "custom_vjp",
     "debug_nans",
     "distributed",

@@ -13,21 +13,22 @@ from typing import Any
 from tl_arrayapi import backends, checkpoints, random, train
 from tl_arrayapi.autograd.containers import leaves, map_tree
 from tl_arrayapi.autograd.namespace import Namespace, namespace, namespace_of_type
-from tl_arrayapi.autograd.transforms import evaluate, gradient_of
 from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.casts import cast_to
 from tl_arrayapi.definition import Definition, checked_flags
-from tl_arrayapi.errors import ArgumentError, BackendError, DTypeError, PlanError, StructureError
+from tl_arrayapi.errors import ArgumentError, DTypeError, PlanError, StructureError
 from tl_arrayapi.init.plan import Plan
 from tl_arrayapi.init.schemes import FloatInit
 from tl_arrayapi.inputs import Slot, check_count, converted, listed
 from tl_arrayapi.optim.checks import count, nonnegative
 from tl_arrayapi.optim.optimizer import Optimizer
 from tl_arrayapi.options import Options
+from tl_arrayapi.runners import CompiledRunner, EagerRunner, Problem, Runner
 
 __all__ = ["ScalarModule", "ScalarModuleDef"]
 
 _Cast = Callable[[Any], Any] | None
+_RUNNERS: dict[str, Callable[[Problem], Runner]] = {"eager": EagerRunner, "compiled": CompiledRunner}
 
 
 class ScalarModuleDef(Definition):
@@ -79,7 +80,6 @@ class ScalarModuleDef(Definition):
                 )
             return self.instantiate_float_with_runtime_plan(options, self.plan)
         library = options.library
-        _check_options(options)
         values = (
             self.init_params
             if cast is None
@@ -95,7 +95,6 @@ class ScalarModuleDef(Definition):
             raise PlanError(
                 f"the plan is for shapes {list(plan.shapes)}, and the parameters have {list(self.param_shapes)}"
             )
-        _check_options(options)
         return ScalarModule(self, options, plan.fill(options.xp, options.dtype, options.device))
 
     def instantiate_float_with_runtime_init(self, options: Options, inits: Sequence[FloatInit]) -> "ScalarModule":
@@ -136,18 +135,18 @@ class ScalarModule:
         self._device = device
         shapes = definition.input_shapes
         self._input_slots = None if shapes is None else self._slots_of(shapes)
-        self._evaluate = self._precisely(evaluate)
+        self._without_key = {"key": None} if definition.signature.takes_key else {}
         self._watch()
 
-    def _precisely(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _run(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``function`` run with the options' precision of products, if the library has several."""
         precision, name = self.backend.precision, self.options.matmul_precision
         if type(self.backend).precision is Backend.precision:
             return function
 
-        def held(*args: Any, **keywords: Any) -> Any:
+        def held(*args: Any) -> Any:
             with precision(name):
-                return function(*args, **keywords)
+                return function(*args)
 
         return held
 
@@ -159,9 +158,18 @@ class ScalarModule:
         ]
 
     def _watch(self) -> None:
-        """Make the gradient function for the parameters that are trainable."""
+        """Make the runner for the parameters that are trainable."""
         self._trainable = tuple(i for i, flag in enumerate(self._requires_grad) if flag)
-        self._value_and_grad = self._precisely(gradient_of(self.definition.loss, self._trainable, self._xp))
+        problem = Problem(
+            self.definition.loss,
+            self._trainable,
+            tuple(self.definition.param_shapes),
+            self._dtype,
+            self._xp,
+            self._device,
+            self.options.fast_kernels,
+        )
+        self._runner: Runner = _RUNNERS[self.options.backend](problem)
 
     @classmethod
     def create(
@@ -197,7 +205,6 @@ class ScalarModule:
         definition = ScalarModuleDef(
             loss, param_shapes=shapes, init_requires_grad=init_requires_grad, input_shapes=input_shapes
         )
-        _check_options(options)
         xp, dtype = library.namespace, library.dtype(options.dtype)
         for i, v in enumerate(init_params):
             if v.dtype != dtype:
@@ -293,11 +300,7 @@ class ScalarModule:
     def forward(self, xs: Sequence[Any]) -> Any:
         """Return the loss on one tuple of inputs, a 0-d array; nothing changes."""
         self.check_inputs(xs)
-        keywords = {"key": None} if self.definition.signature.takes_key else {}
-        return self._evaluated(xs, keywords)
-
-    def _evaluated(self, xs: Sequence[Any], keywords: dict[str, Any]) -> Any:
-        return self._checked_loss(self._evaluate(self.definition.loss, (*self._params, *xs), keywords, self._xp))
+        return self._run(self._runner.forward)(self._params, xs, self._without_key)
 
     def backward(self, xs: Sequence[Any]) -> list[Any]:
         """Return the gradients of all parameters, zeros where one is frozen."""
@@ -305,53 +308,30 @@ class ScalarModule:
 
     def loss_and_grads(self, xs: Sequence[Any]) -> tuple[Any, list[Any]]:
         """Return the loss and the gradients of all parameters, zeros where one is frozen, from one run."""
-        value, grads = self._loss_and_trainable_grads(xs)
+        self.check_inputs(xs)
+        value, grads = self._run(self._runner.loss_and_grads)(self._params, xs, self._keywords())
         found = dict(zip(self._trainable, grads, strict=True))
         zeros = self.backend.namespace.zeros_like
         return value, [found[i] if i in found else zeros(p) for i, p in enumerate(self._params)]
 
-    def _loss_and_trainable_grads(self, xs: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-        self.check_inputs(xs)
-        keywords = {}
-        if self.definition.signature.takes_key:
-            keywords["key"] = random.key(
-                self.options.seed, self.steps_done, xp=self.backend.namespace, device=self._device
-            )
-        if not self._trainable:
-            return self._evaluated(xs, keywords), ()
-        value, grads = self._value_and_grad(*self._params, *xs, **keywords)
-        return self._checked_loss(value), grads
-
-    def _checked_loss(self, value: Any) -> Any:
-        if value.dtype != self._dtype and self._xp.ground.is_kind(self._dtype, "real floating"):
-            name = self.backend.dtype_name
-            raise DTypeError(
-                f"the loss must be {name(self._dtype)}, as the parameters are; got {name(value.dtype)}: look for an "
-                f"array of another dtype in the loss"
-            )
-        return value
+    def _keywords(self) -> dict[str, Any]:
+        """Return the loss's keyword arguments for the step that comes."""
+        if not self.definition.signature.takes_key:
+            return {}
+        key = random.key(self.options.seed, self.steps_done, xp=self.backend.namespace, device=self._device)
+        return {"key": key}
 
     # ---- steps
     def step(self, lr: Any, xs: Sequence[Any]) -> Any:
         """Take one step of gradient descent, p - lr g for every trainable parameter; return the loss before it."""
         rate = nonnegative("lr", lr)
-        value, grads = self._loss_and_trainable_grads(xs)
-        params, descend, scalar = self._params, self.backend.descend, self._xp.ground.scalar
-        stepped = []
-        for i, g in zip(self._trainable, grads, strict=True):
-            p = params[i]
-            stepped.append(descend(p, g, scalar(rate, p.dtype, p)))
-        stepped, value = _computed(self.backend, (stepped, value))
-        self._store(stepped)
-        return value
-
-    def _store(self, trainable: Sequence[Any]) -> None:
-        """Put new values in the place of the trainable parameters, all at once, and count the step."""
-        params = list(self._params)
-        for i, p in zip(self._trainable, trainable, strict=True):
-            params[i] = p
+        self.check_inputs(xs)
+        value, params = self._run(self._runner.step)(self._params, rate, xs, self._keywords())
+        if self.backend.lazy:
+            value, params = _computed(self.backend, (value, params))
         self._params = params
         self.steps_done += 1
+        return value
 
     def init_optim(self, opt: Optimizer) -> Any:
         """Return the optimiser's state for the trainable parameters."""
@@ -365,8 +345,11 @@ class ScalarModule:
     def step_with_loss(self, opt: Optimizer, state: Any, xs: Sequence[Any]) -> tuple[Any, Any]:
         """Take one step of ``opt``; return its new state, and the loss before the step, from one run of the loss."""
         _check_optimizer(opt)
-        value, grads = self._loss_and_trainable_grads(xs)
-        return self._apply(opt, state, grads, value)
+        self.check_inputs(xs)
+        value, params, state = self._run(self._runner.step_with)(opt, state, self._params, xs, self._keywords())
+        self._params, state, value = _computed(self.backend, (params, state, value))
+        self.steps_done += 1
+        return state, value
 
     def apply_gradients(self, opt: Optimizer, state: Any, grads: Sequence[Any]) -> Any:
         """Take one step of ``opt`` with gradients computed elsewhere, one for each parameter; return its new state.
@@ -377,13 +360,10 @@ class ScalarModule:
         check_count(grads, len(self._params), "gradients")
         for i in self._trainable:
             self._param_slots[i].check(grads[i], integers=False)
-        return self._apply(opt, state, [grads[i] for i in self._trainable], None)[0]
-
-    def _apply(self, opt: Optimizer, state: Any, grads: Sequence[Any], value: Any) -> tuple[Any, Any]:
-        params, state = opt.step(state, [self._params[i] for i in self._trainable], list(grads))
-        params, state, value = _computed(self.backend, (list(params), state, value))
-        self._store(params)
-        return state, value
+        params, state = self._runner.apply(opt, state, self._params, [grads[i] for i in self._trainable])
+        self._params, state = _computed(self.backend, (params, state))
+        self.steps_done += 1
+        return state
 
     # ---- training
     def train_sgd(
@@ -473,17 +453,12 @@ class ScalarModule:
         return f"<ScalarModule of {len(self._params)} parameters on {where}>"
 
 
-def _check_options(options: Options) -> None:
-    if options.backend == "compiled":
-        raise BackendError('backend="compiled" is not in this version: use backend="eager"')
-
-
 def _check_optimizer(opt: Any) -> None:
     if not (callable(getattr(opt, "init", None)) and callable(getattr(opt, "step", None))):
         raise ArgumentError(f"an optimiser, such as tl.optim.adam(1e-3), is expected; got a {type(opt).__name__}")
 
 
-def _computed(backend: Backend, results: Any) -> Any:
+def _computed(backend: Backend, results: tuple[Any, ...]) -> Any:
     """Compute and keep the results of a step together, where the library is lazy: its graph would grow with every step,
     and what they share be computed for each of them.
     """

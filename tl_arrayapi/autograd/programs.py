@@ -15,7 +15,7 @@ from tl_arrayapi.backends.program import Program, Runtime
 from tl_arrayapi.graph.graph import Graph
 from tl_arrayapi.graph.passes.pipeline import optimise
 
-__all__ = ["Compilation", "Output", "Spec", "compiled_program", "rebuilt", "runtime_of"]
+__all__ = ["Compilation", "Output", "Spec", "compiled_program", "lowered", "rebuilt", "runtime_of"]
 
 
 @dataclass(frozen=True, slots=True)

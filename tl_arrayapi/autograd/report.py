@@ -59,10 +59,9 @@ class ProgramReport:
     def __str__(self) -> str:
         report = self._made.program.report()
         lines = [
-            f"{len(self.traced.equations)} equations traced, {len(self.graph.equations)} after the passes, in "
-            f"{len(report.steps)} steps",
-            f"{self.flops:,} floating-point operations, {self.bytes_moved:,} bytes moved, "
-            f"{self.peak_bytes:,} bytes at most in use",
+            f"{len(self.traced.equations)} equations traced; {len(self.graph.equations)} in {len(report.steps)} steps",
+            f"{self.flops:,} floating-point operations, {self.bytes_moved:,} bytes moved",
+            f"{self.peak_bytes:,} bytes at most in use, inputs and outputs among them",
             f"{report.buffers} buffers, {report.workspace_bytes:,} bytes of workspace",
             "; ".join(f"{name} {1000 * t:.1f} ms" for name, t in self.seconds.items()),
         ]

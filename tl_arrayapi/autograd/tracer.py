@@ -1,7 +1,7 @@
 """Tracer, the ground of a compiled function: its operations are written down as equations, and nothing is computed.
 
-A value here is a `Traced`: shape, dtype and device, never data. Everything above runs unchanged over it, the gradient of
-a function as the function itself, so that forward and backward are one program when the function returns.
+A value here is a `Traced`: shape, dtype and device, never data. Everything above runs unchanged over it, the gradient
+of a function as the function itself, so that forward and backward are one program when the function returns.
 """
 
 from collections.abc import Callable, Iterator
@@ -329,9 +329,11 @@ class TracingNamespace(Namespace):
             return x
         x = self.ground.as_number(x)
         if isinstance(x, (bool, int, float, complex)) and not hasattr(x, "shape"):
-            return self.ground._number(x, None)
+            number: Array = self.ground._number(x, None)
+            return number
         self.ground.check_type(x, where)
-        return self.ground.lift(x)
+        captured: Array = self.ground.lift(x)
+        return captured
 
     def __reduce__(self) -> Any:
         raise TraceError("the namespace of a trace cannot be pickled: it belongs to one call")

@@ -17,6 +17,7 @@ from tl_arrayapi.errors import DTypeError, NamespaceError, ShapeError, Structure
 
 __all__ = [
     "Run",
+    "checked_loss",
     "evaluate",
     "find_namespace",
     "grad",
@@ -278,7 +279,8 @@ def gradient_of(
         if positions is None:
             positions = known[len(args)] = _positions(argnums, len(args))
         trace = Run()
-        out = _checked_loss(trace, trace.call(f, args, keywords, positions, strict=True, xp=xp))
+        out = trace.call(f, args, keywords, positions, strict=True, xp=xp)
+        checked_loss(trace.xp, out)
         value = trace.below(out)
         plain = bottom(value)
         one = trace.xp.ground.scalar(1.0, plain.dtype, plain)
@@ -290,7 +292,13 @@ def gradient_of(
     return run
 
 
-def _checked_loss(trace: Run, out: Any) -> Any:
+def checked_loss(xp: Any, out: Any) -> Any:
+    """Return what a function returned, or raise where it is no loss: a 0-d array, real and floating.
+
+    >>> import numpy, tl_arrayapi as tl
+    >>> checked_loss(tl.namespace(numpy), numpy.asarray(2.0))
+    array(2.)
+    """
     if type(out) is not Array:
         if isinstance(out, _NUMBERS) and not hasattr(out, "shape"):
             raise DTypeError(
@@ -300,12 +308,12 @@ def _checked_loss(trace: Run, out: Any) -> Any:
             raise DTypeError(
                 f"the loss must be a 0-d array; got a {type(out).__name__}: return one array, such as xp.mean(errors)"
             )
-        trace.xp.ground.check_type(out, "the loss")
+        xp.ground.check_type(out, "the loss")
     if tuple(out.shape) != ():
         raise ShapeError(
             f"the loss must be a 0-d array; got shape {tuple(out.shape)}: reduce it with xp.mean or xp.sum"
         )
-    if not trace.xp.ground.is_kind(out.dtype, "real floating"):
+    if not xp.ground.is_kind(out.dtype, "real floating"):
         raise DTypeError(f"the loss must be real and floating; got dtype {out.dtype}: use xp.abs, xp.real or xp.astype")
     return out
 
@@ -316,7 +324,7 @@ def evaluate(loss: Callable[..., Any], args: tuple[Any, ...], keywords: dict[str
     """
     trace = Run()
     out = trace.call(loss, args, keywords, (), strict=True, xp=xp)
-    return trace.below(_checked_loss(trace, out))
+    return trace.below(checked_loss(trace.xp, out))
 
 
 def grad(f: Callable[..., Any], argnums: int | tuple[int, ...] = 0) -> Callable[..., Any]:

@@ -81,6 +81,9 @@ class Backend:
     one_device: ClassVar[bool] = False
     """Whether all arrays live in one place, so that a new constant need not ask where its neighbours are."""
 
+    flat: ClassVar[bool] = False
+    """Whether compiled steps keep parameters one after another in a `flat_array`, which they write to in place."""
+
     keep_scalars: ClassVar[bool] = True
     """False where the library may itself be tracing: a constant made meanwhile must not outlive that trace."""
 
@@ -137,6 +140,13 @@ class Backend:
     def descend(self, param: Any, grad: Any, rate: Any) -> Any:
         """Return ``param - rate * grad``, ``rate`` being a 0-d array; ``grad`` is given away and may be written to."""
         return param - rate * grad
+
+    def flat_array(self, size: int, dtype: Any) -> tuple[Any, Any]:
+        """Return a new array of one axis, and another array object of the same memory, which views of it refer to.
+
+        Only a backend that is ``flat`` is asked.
+        """
+        raise BackendError(f"{self.name} has no flat arrays: its compiled steps return new arrays")
 
     def memory(self, array: Any) -> Hashable:
         """Return a key that two arrays share if a write to one would show in the other."""

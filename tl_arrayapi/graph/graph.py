@@ -81,9 +81,10 @@ class Equation:
 
     ``name`` is that of a primitive, with its extension in front (``"linalg.cholesky"``), or of a function that makes an
     array of static arguments alone: ``full``, ``arange``, ``linspace``, ``eye``, ``fft.fftfreq``, ``fft.rfftfreq``.
-    ``kind`` is the primitive's kind, or ``"creation"``. Static arguments are numbers, names, None, and tuples and slices of them; a dtype goes by its name,
-    under the keyword ``dtype``. ``line`` is the user's, in ``file:line: code``. Equations of different ``scope`` are
-    never made one: what is computed again to save memory stays computed again.
+    ``kind`` is the primitive's kind, or ``"creation"``. Static arguments are numbers, names, None, and tuples and
+    slices of them; a dtype goes by its name, under the keyword ``dtype``. ``line`` is the user's, in ``file:line:
+    code``. Equations of different ``scope`` are never made one: what is computed again to save memory stays computed
+    again.
     """
 
     name: str

@@ -62,8 +62,8 @@ class Program(ABC):
         """Return the program with the given arrays of ``fixed`` in their places, by position, to be called with the
         others in their order.
 
-        The outputs at the positions of ``outs`` may be written to these arrays; they are the ones returned, then, and
-        else fresh arrays are. Whoever binds calls the result from one thread at a time.
+        The outputs at the positions of ``outs`` are written to these arrays, which are returned; all others are fresh.
+        Whoever binds calls the result from one thread at a time.
         """
         free = [i for i in range(len(self.graph.given)) if i not in fixed]
         places = [fixed.get(i) for i in range(len(self.graph.given))]
@@ -72,7 +72,11 @@ class Program(ABC):
             given = places.copy()
             for i, x in zip(free, rest, strict=True):
                 given[i] = x
-            return self(*given)
+            outputs = self(*given)
+            for i, out in outs.items():
+                out[...] = outputs[i]
+                outputs[i] = out
+            return outputs
 
         return bound
 

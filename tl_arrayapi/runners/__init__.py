@@ -1,0 +1,10 @@
+"""Runners: how a module's loss, its gradients and its steps are computed, operation by operation or as one program.
+
+A runner holds no parameters: they go in and come out.
+"""
+
+from tl_arrayapi.runners.compiled import CompiledRunner
+from tl_arrayapi.runners.eager import EagerRunner
+from tl_arrayapi.runners.runner import Problem, Runner
+
+__all__ = ["CompiledRunner", "EagerRunner", "Problem", "Runner"]
