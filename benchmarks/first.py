@@ -8,6 +8,7 @@ from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
+from benchmarks.check import FellBackError
 from benchmarks.peers import prepare
 from benchmarks.workloads import MAKERS, Workload, workload
 
@@ -15,12 +16,14 @@ __all__ = ["measure"]
 
 
 def measure(peer: str, names: tuple[str, ...] = tuple(MAKERS)) -> dict[str, Any]:
-    """Return the seconds of the first step of each workload; a note where the peer is not installed."""
+    """Return the seconds of the first step of each workload; a note where the peer cannot."""
     try:
         _first_step(peer, _another())
+        return {"seconds": {name: _first_step(peer, workload(name)) for name in names}}
     except ImportError as error:
         return {"note": f"not installed: {error}"}
-    return {"seconds": {name: _first_step(peer, workload(name)) for name in names}}
+    except FellBackError as error:
+        return {"note": str(error)}
 
 
 def _another() -> Workload:

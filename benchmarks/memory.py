@@ -10,8 +10,9 @@ import gc
 from pathlib import Path
 from typing import Any
 
+from benchmarks.check import FellBackError
 from benchmarks.peers import prepare
-from benchmarks.workloads import workload
+from benchmarks.workloads import Workload, workload
 
 __all__ = ["measure"]
 
@@ -23,21 +24,24 @@ def measure(peer: str, name: str) -> dict[str, Any]:
     if not Path("/proc/self/clear_refs").exists():
         return {"note": "needs Linux's /proc/self/clear_refs"}
     try:
-        warm = prepare(peer, workload("W2"))
+        _steps(peer, workload("W2"))
     except ImportError as error:
         return {"note": f"not installed: {error}"}
-    assert warm is not None
-    for _ in range(STEPS):
-        warm.step()
+    except FellBackError as error:
+        return {"note": str(error)}
     given = workload(name)
     gc.collect()
     baseline = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
-    runner = prepare(peer, given)
+    _steps(peer, given)
+    return {"megabytes": (_status("VmHWM") - baseline) / 1e6}
+
+
+def _steps(peer: str, made: Workload) -> None:
+    runner = prepare(peer, made)
     assert runner is not None
     for _ in range(STEPS):
         runner.step()
-    return {"megabytes": (_status("VmHWM") - baseline) / 1e6}
 
 
 def _status(field: str) -> int:

@@ -30,7 +30,7 @@ def time_workload(name: str, rounds: str, *peers: str) -> dict[str, Any]:
             if runner is not None:
                 check(TITLES[peer], runner, made, truth)
                 runners[peer] = runner
-        except (ImportError, WrongResultError) as error:
+        except (ImportError, FellBackError, WrongResultError) as error:
             notes[peer] = f"{type(error).__name__}: {error}"
     seconds = interleave({peer: runner.step for peer, runner in runners.items()}, int(rounds))
     for peer, runner in runners.items():

@@ -1,10 +1,14 @@
 """tl_arrayapi on NumPy, compiled: the module of ours.py, its steps traced once and run as straight code."""
 
+from dataclasses import replace
+from typing import Any
+
 import tl_arrayapi as tl
 from benchmarks.peers import Runner, ours
+from benchmarks.peers.probe import RATE, gradients
 from benchmarks.workloads import Workload
 
-__all__ = ["module", "prepare", "runner"]
+__all__ = ["compilations", "module", "prepare", "runner"]
 
 
 def module(workload: Workload) -> tl.ScalarModule:
@@ -18,4 +22,19 @@ def prepare(workload: Workload) -> Runner:
 
 def runner(workload: Workload, made: tl.ScalarModule) -> Runner:
     """Run the workload with the module, whose parameters become the workload's."""
-    return ours.runner(workload, made)
+    inputs = tuple(workload.inputs)
+
+    def loss_and_grads() -> tuple[Any, Any]:
+        before = made.params
+        value = made.step(RATE, inputs)
+        after = made.params
+        made.set_params(before)
+        return value, gradients(before, after)
+
+    found = replace(ours.runner(workload, made), programs=lambda: len(compilations(made)))
+    return replace(found, loss_and_grads=loss_and_grads) if workload.loss else found
+
+
+def compilations(made: tl.ScalarModule) -> list[Any]:
+    """Return what the module has compiled, in order."""
+    return [program.compilation for program in made._runner._programs.values()]

@@ -1,11 +1,14 @@
 """PyTorch: the losses of torch_eager.py, the whole step as one program of torch.compile, which may break nowhere."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
+from torch._dynamo.exc import TorchDynamoException
 from torch._dynamo.utils import counters
 from torch.optim.adam import adam
 
+from benchmarks.check import FellBackError
 from benchmarks.peers import Runner
 from benchmarks.peers.probe import RATE, gradients
 from benchmarks.peers.torch_eager import LOSSES
@@ -18,10 +21,21 @@ def prepare(workload: Workload) -> Runner:
     return _training(workload) if workload.loss else _update(workload)
 
 
-def _programs() -> Callable[[], int]:
-    """Return a function that tells how many graphs were compiled since."""
+def _compiled(f: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[[], int]]:
+    """Return ``f`` compiled as a whole, and a function that tells how many graphs were compiled since.
+
+    A graph break raises, and so does what cannot be compiled, say for want of a C++ compiler.
+    """
     before = counters["stats"]["unique_graphs"]
-    return lambda: counters["stats"]["unique_graphs"] - before
+    compiled = torch.compile(f, fullgraph=True, dynamic=False)
+
+    def run(*args: Any) -> Any:
+        try:
+            return compiled(*args)
+        except TorchDynamoException as error:
+            raise FellBackError(str(error).strip().splitlines()[0]) from error
+
+    return run, lambda: counters["stats"]["unique_graphs"] - before
 
 
 def _training(workload: Workload) -> Runner:
@@ -35,8 +49,7 @@ def _training(workload: Workload) -> Runner:
             p.sub_(rate * g)
         return value
 
-    # fullgraph: a graph break raises. Not dynamic: another shape would be another program, and there is none.
-    compiled, programs = torch.compile(descend, fullgraph=True, dynamic=False), _programs()
+    compiled, programs = _compiled(descend)
 
     def loss_and_grads():
         before, after = ([p.clone() for p in params] for _ in range(2))
@@ -70,7 +83,7 @@ def _update(workload: Workload) -> Runner:
             maximize=False,
         )
 
-    compiled, programs = torch.compile(update, fullgraph=True, dynamic=False), _programs()
+    compiled, programs = _compiled(update)
     return Runner(
         lambda: compiled(params, grads, means, squares, steps), lambda: [p.numpy() for p in params], programs=programs
     )

@@ -19,7 +19,7 @@ NEEDS = {
 
 
 @pytest.mark.parametrize("name", ["W1", "W2", "W3", "W6", "W7"])
-@pytest.mark.parametrize("peer", ["ours", "naive", "h2", "jax_jit"])
+@pytest.mark.parametrize("peer", ["ours", "ours_compiled", "naive", "h2", "jax_jit"])
 def test_a_peer_agrees_with_float64(peer, name):
     pytest.importorskip(NEEDS.get(peer, "numpy"))
     made = workload(name)
