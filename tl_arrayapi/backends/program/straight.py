@@ -20,9 +20,6 @@ __all__ = ["Straight"]
 _RESERVED = {"program", "number", "dtype", "slice", "float", "complex"}
 _OURS = re.compile(r"[vc]\d+")
 
-_TUPLES = {"broadcast_arrays", "meshgrid", "unstack"}
-"""The functions that return a tuple, even of one array."""
-
 _number_of_program = count()
 
 
@@ -83,8 +80,6 @@ class Straight:
 
     def _line(self, equation: Equation) -> str:
         results = ", ".join(map(self._atom, equation.results))
-        if len(equation.results) == 1 and equation.name in _TUPLES:
-            results += ","
         arguments = [*map(self._atom, equation.operands), *(f"{k}={self._argument(k, v)}" for k, v in equation.static)]
         comment = f"  # {' '.join(equation.line.split())}" if equation.line else ""
         return f"{results} = {self._function(equation.name)}({', '.join(arguments)}){comment}"

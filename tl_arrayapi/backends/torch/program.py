@@ -46,8 +46,9 @@ class TorchProgram(Program):
 
     def __call__(self, *given: Any) -> list[Any]:
         """Run the kernels, which the first call compiles."""
-        # The compiler takes other strides for another program.
-        given = tuple([x if x.is_contiguous() and not x.is_conj() else _plain(x) for x in given])
+        given = tuple(
+            [x if type(x) is torch.Tensor and x.is_contiguous() and not x.is_conj() else _plain(x) for x in given]
+        )
         with torch.no_grad():
             if self._compiled:
                 values = self._run(*given)
@@ -89,7 +90,8 @@ class TorchProgram(Program):
 
 
 def _plain(x: Any) -> Any:
-    return x.resolve_conj().resolve_neg().contiguous()
+    """Return ``x`` as the compiler saw it first: other strides, or a parameter, are another program to it."""
+    return x.detach().resolve_conj().resolve_neg().contiguous()
 
 
 def _reason(error: Exception) -> str:
