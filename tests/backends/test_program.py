@@ -111,7 +111,7 @@ def test_static_arguments_reach_the_function_as_they_were():
         "dtype": "float64",
         "fill": -float("inf"),
         "key": (slice(0, 2, 1), 1, slice(None, None, -1)),
-        "mode": "it's\'s "quoted"',
+        "mode": 'it\'s "quoted"',
         "one": (1,),
         "none": (),
         "z": complex(-0.0, 2.0),
