@@ -112,8 +112,8 @@ def test_static_arguments_reach_the_function_as_they_were():
         "fill": -float("inf"),
         "key": (slice(0, 2, 1), 1, slice(None, None, -1)),
         "mode": 'it\'s "quoted"',
-        "one": (1,),
         "none": (),
+        "one": (1,),
         "z": complex(-0.0, 2.0),
     }
     given = runtime(NUMPY)
