@@ -13,7 +13,7 @@ import array_api_compat
 from tl_arrayapi.autograd.array import Array, Level, device_of, fail
 from tl_arrayapi.autograd.debug import is_debugging, look
 from tl_arrayapi.autograd.embed import embed, put, writers
-from tl_arrayapi.autograd.primitive import PRIMITIVES, Primitive
+from tl_arrayapi.autograd.primitive import PRIMITIVES, Kind, Primitive
 from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.errors import BackendError, DTypeError, NamespaceError
 
@@ -307,14 +307,14 @@ class Ground(Level):
 
     def result_dtypes(self, primitive: Primitive, operands: list[tuple[Any, int]], static: dict[str, Any]) -> list[Any]:
         """Return the dtypes that ``primitive`` gives for operands of these dtypes and numbers of axes, remembered: the
-        library is asked, with axes of one element each.
+        library is asked, with next to no elements.
         """
         key = (primitive, tuple((self.backend.dtype_name(dtype), rank) for dtype, rank in operands), repr(static))
         found = self._results.get(key)
         if found is None:
-            # Zeros are indices that are there, and ones are matrices that can be factored.
-            makes = [self.library.ones if self.is_inexact(dtype) else self.library.zeros for dtype, _ in operands]
-            ones = [make((1,) * rank, dtype=dtype) for make, (dtype, rank) in zip(makes, operands, strict=True)]
+            # Ones can be divided by and are matrices that can be factored; half of one point is none.
+            length = 2 if primitive.kind is Kind.TRANSFORM else 1
+            ones = [self.library.ones((length,) * rank, dtype=dtype) for dtype, rank in operands]
             out = self._functions[primitive](*ones, **static)
             found = self._results[key] = [x.dtype for x in (out if isinstance(out, (tuple, list)) else (out,))]
         return found

@@ -80,7 +80,10 @@ class Straight:
 
     def _line(self, equation: Equation) -> str:
         results = ", ".join(map(self._atom, equation.results))
-        arguments = [*map(self._atom, equation.operands), *(f"{k}={self._argument(k, v)}" for k, v in equation.static)]
+        static = dict(equation.static)
+        if equation.kind == "reduction" and static.get("axis") == tuple(range(equation.operands[0].ndim)):
+            static["axis"] = None  # some libraries reduce axes one by one where all are named
+        arguments = [*map(self._atom, equation.operands), *(f"{k}={self._argument(k, v)}" for k, v in static.items())]
         comment = f"  # {' '.join(equation.line.split())}" if equation.line else ""
         return f"{results} = {self._function(equation.name)}({', '.join(arguments)}){comment}"
 
