@@ -76,7 +76,8 @@ def _where(selector: Selector, equation: Equation) -> View | None:
     if _is_zero(y):
         return write("multiply", bits(x), condition)
     if _is_zero(x):
-        other = selector.write("ufunc", "logical_not", (condition,), condition.shape, "bool")
+        negation = selector.function("logical_not", numpy.logical_not)
+        other = selector.write("ufunc", negation, (condition,), condition.shape, "bool")
         return write("multiply", bits(y), other)
     differing = write("bitwise_xor", bits(x), bits(y))
     return write("bitwise_xor", bits(write("multiply", bits(differing), condition)), bits(y))

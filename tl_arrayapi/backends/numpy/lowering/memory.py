@@ -28,10 +28,13 @@ _NEVER: _Time = (inf, inf)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a root begins: ``offset`` bytes into the arena, or into the output of that number."""
+    """Where a root begins: ``offset`` bytes into the arena, or into the output of that number. What is ``passing`` has
+    memory for one block at a time.
+    """
 
     offset: int
     output: int | None = None
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,29 +84,32 @@ class _Lives:
         free: dict[int, list[int]] = {}
         count = 0
 
+        nbytes: dict[Root, int] = {}
+
         def release(roots: Iterable[Root]) -> None:
             for root in roots:
-                free.setdefault(blocks.nbytes(root), []).append(self.slots[root][1])
+                free.setdefault(nbytes[root], []).append(self.slots[root][1])
 
         blocks = step.blocks
         for i, instruction in enumerate(step.instructions):
-            inside = [v for v in instruction.operands if self._in_block(v.root, t, step)]
+            inside = [v for v in instruction.operands if self._in_block(v, t, step)]
             dying = {v.root: v.dtype for v in inside if self.last[v.root] == (t, i)}
             # An elementwise result may take the slot of an operand of its dtype.
             like = instruction.results[0].dtype if instruction.elementwise else ""
             release(root for root, dtype in dying.items() if dtype == like)
-            for root in (v.root for v in instruction.results):
-                if self._in_block(root, t, step) and root not in self.slots:
-                    slots = free.get(blocks.nbytes(root))
+            for view in instruction.results:
+                if self._in_block(view, t, step) and view.root not in self.slots:
+                    nbytes[view.root] = blocks.nbytes(view)
+                    slots = free.get(nbytes[view.root])
                     if not slots:
                         slots, count = [count], count + 1
-                    self.slots[root] = t, slots.pop()
-                    self.slot_bytes[self.slots[root]] = blocks.nbytes(root)
+                    self.slots[view.root] = t, slots.pop()
+                    self.slot_bytes[self.slots[view.root]] = nbytes[view.root]
             release(root for root, dtype in dying.items() if dtype != like)
 
-    def _in_block(self, root: Root, t: int, step: Step) -> bool:
-        assert step.blocks is not None
-        return root.made and self.first[root][0] == t == self.last[root][0] and step.blocks.streams(root)
+    def _in_block(self, view: View, t: int, step: Step) -> bool:
+        root = view.root
+        return root.made and self.first[root][0] == t == self.last[root][0] and step.made_by_blocks(view)
 
 
 class _Hosts:
@@ -132,7 +138,7 @@ class _Hosts:
                     self.of[view.root] = result.root, 0
                     return
         elif instruction.elementwise and step.blocks is not None:
-            for view in step.blocks.dying(step, result):
+            for view in step.dying(result):
                 if self._gives_way(view, result, now):
                     self.of[view.root] = result.root, 0
                     return
@@ -195,7 +201,9 @@ def _arranged(lives: _Lives, hosts: _Hosts, outputs: Sequence[View]) -> Layout:
             spans[home] = nbytes, min(first, start), max(last, end)
     offsets, nbytes = _allocated(spans.items())
     places = {
-        root: Place(offset, numbers[home]) if home in numbers else Place(offsets[home] + offset)
+        root: Place(offset, numbers[home])
+        if home in numbers
+        else Place(offsets[home] + offset, passing=root in lives.slots)
         for root, (home, offset) in homes.items()
     }
     return Layout(places, nbytes, len(spans), hosts.needless)

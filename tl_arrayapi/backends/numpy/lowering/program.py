@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy
 
+from tl_arrayapi.backends.numpy.lowering.groups import grouped
 from tl_arrayapi.backends.numpy.lowering.memory import ALIGNMENT, placed
 from tl_arrayapi.backends.numpy.lowering.select import select
-from tl_arrayapi.backends.numpy.lowering.steps import Step as RunStep
 from tl_arrayapi.backends.numpy.lowering.write import Source, write
 from tl_arrayapi.backends.program import Program, Report, Runtime, Step
 from tl_arrayapi.graph.graph import Graph
@@ -31,7 +31,7 @@ class NumPyProgram(Program):
     def __init__(self, graph: Graph, runtime: Runtime) -> None:
         self.graph = graph
         self._selected = select(graph, runtime)
-        self._steps = [RunStep([x]) for x in self._selected.instructions]
+        self._steps = grouped(self._selected.instructions)
         self._layout = placed(self._steps, self._selected.outputs)
         for step in self._steps:
             step.instructions = [x for x in step.instructions if x not in self._layout.needless]
@@ -124,6 +124,21 @@ def _own_each(results: Any, *operands: Any) -> list[Any]:
     return [_own(x, *operands) for x in results]
 
 
+def _cut(x: Any, by: int) -> list[Any]:
+    """Return views of ``x``, of so many elements of the first axis each."""
+    return [x[i : i + by] for i in range(0, len(x), by)]
+
+
+def _again(x: Any, count: int, last: int) -> list[Any]:
+    """Return ``x`` so many times, the last time cut to its first elements."""
+    return [x] * (count - 1) + [x[:last]]
+
+
+def _each(x: Any) -> list[Any]:
+    """Return views of the entries of ``x``."""
+    return [x[i, ...] for i in range(len(x))]
+
+
 _DTYPES = (
     *("float16", "float32", "float64", "complex64", "complex128", "bool"),
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
@@ -134,8 +149,11 @@ _NAMES: dict[str, Any] = {
     **{f"{name}_reduce": getattr(numpy, name).reduce for name in ("add", "multiply", "maximum", "minimum")},
     **{f"{name}_reduce": getattr(numpy, name).reduce for name in ("logical_and", "logical_or")},
     "add_at": numpy.add.at,
+    "again": _again,
     "array": numpy.ndarray,
     "copyto": numpy.copyto,
+    "cut": _cut,
+    "each": _each,
     "empty": numpy.empty,
     "everything": slice(None),
     "inf": inf,

@@ -12,38 +12,38 @@ __all__ = ["Blocks", "Step"]
 class Blocks:
     """How arrays of ``size`` elements, in rows of ``width``, are gone through: ``rows`` of them at a time.
 
-    What is ``full`` has all elements, and goes by blocks of rows; a ``column`` has one element a row, and goes by as
-    many elements. All else is there as a whole at every block.
+    What is ``full`` has all elements, and goes by blocks of rows, flat or not; a ``columns`` view has one element a
+    row, and goes by as many; ``partials`` has one entry a block. All else is there as a whole at every block.
     """
 
     size: int
     width: int
     rows: int
-    full: set[Root] = field(default_factory=set)
-    columns: set[Root] = field(default_factory=set)
+    full: set[View] = field(default_factory=set)
+    columns: set[View] = field(default_factory=set)
+    partials: set[View] = field(default_factory=set)
 
     @property
     def count(self) -> int:
         """The number of blocks."""
         return -(-self.size // (self.width * self.rows))
 
-    def streams(self, root: Root) -> bool:
-        """Say whether a root is made block by block."""
-        return root in self.full or root in self.columns
+    @property
+    def last(self) -> int:
+        """The rows of the last block."""
+        return self.size // self.width - (self.count - 1) * self.rows
 
-    def nbytes(self, root: Root) -> int:
-        """Return the bytes that a block of ``root`` takes."""
-        return self.rows * root.itemsize * (self.width if root in self.full else 1)
+    def by(self, view: View) -> int | None:
+        """Return how many of a view's first axis make a block; None for what is there as a whole."""
+        if view in self.full:
+            return self.rows * (self.width if view.ndim == 1 else 1)
+        if view in self.columns:
+            return self.rows
+        return 1 if view in self.partials else None
 
-    def dying(self, step: "Step", result: View) -> list[View]:
-        """Return the views that go by blocks as ``result`` does, and are read in no other way in ``step``."""
-        kind = self.full if result.root in self.full else self.columns
-        found: dict[Root, View | None] = {}
-        for instruction in step.instructions:
-            for view in instruction.operands:
-                same = view.root in kind and found.get(view.root, view) == view
-                found[view.root] = view if same else None
-        return [view for view in found.values() if view is not None]
+    def nbytes(self, view: View) -> int:
+        """Return the bytes that a block of a view takes."""
+        return self.rows * view.root.itemsize * (self.width if view in self.full else 1)
 
 
 @dataclass(eq=False, slots=True)
@@ -52,3 +52,19 @@ class Step:
 
     instructions: list[Instruction]
     blocks: Blocks | None = None
+
+    def made_by_blocks(self, view: View) -> bool:
+        """Say whether a view goes by blocks, one entry a block excepted."""
+        return self.blocks is not None and (view in self.blocks.full or view in self.blocks.columns)
+
+    def dying(self, result: View) -> list[View]:
+        """Return the views that go by blocks as ``result`` does, and are read in no other way in this step."""
+        assert self.blocks is not None
+        kind = self.blocks.full if result in self.blocks.full else self.blocks.columns
+        found: dict[Root, View | None] = {}
+        for instruction in self.instructions:
+            for view in instruction.operands:
+                known = found.get(view.root, view)
+                same = view in kind and known is not None and known.offset == view.offset
+                found[view.root] = view if same else None
+        return [view for view in found.values() if view is not None]

@@ -4,8 +4,8 @@ What lies in memory that stays where it is, a workspace's or a bound array's, is
 lies in an array that each call brings anew is made then.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tl_arrayapi.backends.numpy.lowering.instructions import Instruction, Selected
@@ -43,6 +43,8 @@ class _Writer:
     names: dict[Any, str] = field(default_factory=dict)
     live: dict[Root, list[str]] = field(default_factory=dict)
     """The names of a call's own arrays, by the root that they refer to."""
+    local: dict[View, str] = field(default_factory=dict)
+    """The names of blocks, inside of a loop over them."""
 
     # ---- names
     def base(self, root: Root) -> tuple[str, int, bool]:
@@ -68,11 +70,14 @@ class _Writer:
 
     def ref(self, view: View) -> str:
         """Return the name of an array, written before the line that reads it where it has none yet."""
+        if view in self.local:
+            return self.local[view]
         base, begin, stays = self.base(view.root)
         owner = self.owner(view.root)
         start = begin + view.offset * view.root.itemsize
         strides = None if view.dense else _true_strides(view)
-        if not (stays or start or strides) and (owner.shape, owner.dtype) == (view.shape, view.dtype):
+        same = (owner.shape, owner.dtype) == (view.shape, view.dtype)
+        if base != "memory" and same and not start and strides is None:
             return base
         key = base, start, view.shape, strides, view.dtype
         if key not in self.names:
@@ -97,7 +102,7 @@ class _Writer:
     def method(self, view: View, method: str) -> str:
         """Return a method of an array, bound beforehand where the array stays."""
         name = self.ref(view)
-        if not self.base(view.root)[2]:
+        if view in self.local or not self.base(view.root)[2]:
             return f"{name}.{method}"
         bound = f"{name}_{method}"
         if bound not in self.names:
@@ -105,63 +110,104 @@ class _Writer:
             self.setup.append(f"{bound} = {name}.{method}")
         return bound
 
-    # ---- instructions
-    def write(self, instruction: Instruction) -> None:
-        getattr(self, f"_{instruction.op}")(instruction)
+    # ---- blocks
+    def loop(self, step: Step) -> str:
+        """Return the head of the loop over the blocks of a step; from there on `ref` names the block at hand."""
+        blocks = step.blocks
+        assert blocks is not None
+        kept: dict[str, str] = {}
+        fresh: dict[str, str] = {}
+        for view in (v for x in step.instructions for v in (*x.operands, *x.results)):
+            by = blocks.by(view)
+            if by is None or view in self.local:
+                continue
+            place = self.layout.places.get(view.root)
+            if place is not None and place.passing:
+                shape = (by, *view.shape[1:])
+                last = by // blocks.rows * blocks.last
+                text = f"again(array({shape}, {view.dtype}, memory, {place.offset}), {blocks.count}, {last})"
+                listed = kept
+            else:
+                name = self.ref(view)
+                text = f"cut({name}, {by})" if view not in blocks.partials else f"each({name})"
+                listed = kept if self.base(view.root)[2] else fresh
+            if text not in listed:
+                listed[text] = f"b{len(self.names)}"
+                self.names[listed[text]] = listed[text]
+            self.local[view] = listed[text]
+        sources = list(fresh)
+        targets = [*kept.values(), *fresh.values()]
+        if kept:
+            name = f"blocks{len(self.names)}"
+            self.names[name] = name
+            self.setup.append(f"{name} = list(zip({', '.join(kept)}))")
+            if not fresh:
+                return f"for {', '.join(targets)}, in {name}:"
+            sources.insert(0, name)
+            targets = [f"({', '.join(kept.values())},)", *fresh.values()]
+        return f"for {', '.join(targets)}, in zip({', '.join(sources)}):"
 
-    def _ufunc(self, x: Instruction) -> None:
+    # ---- instructions
+    def lines(self, instruction: Instruction) -> list[str]:
+        """Return an instruction's lines."""
+        lines: list[str] = getattr(self, f"_{instruction.op}")(instruction)
+        return lines
+
+    def _ufunc(self, x: Instruction) -> list[str]:
         operands = ", ".join(map(self.ref, x.operands))
         # These two take no third operand by position.
         out = "out=" if x.name in ("maximum", "minimum") else ""
-        self.run.append(f"{x.name}({operands}, {out}{self.ref(x.result)})")
+        return [f"{x.name}({operands}, {out}{self.ref(x.result)})"]
 
-    def _copy(self, x: Instruction) -> None:
+    def _copy(self, x: Instruction) -> list[str]:
         (source,) = x.operands
         to, casting = self.ref(x.result), "" if source.dtype == x.result.dtype else ', "unsafe"'
-        self.run.append(f"copyto({to}, {self.ref(source)}{casting})")
+        return [f"copyto({to}, {self.ref(source)}{casting})"]
 
-    def _fill(self, x: Instruction) -> None:
-        self.run.append(f"{self.method(x.result, 'fill')}(0)")
+    def _fill(self, x: Instruction) -> list[str]:
+        return [f"{self.method(x.result, 'fill')}(0)"]
 
-    def _reduce(self, x: Instruction) -> None:
+    def _reduce(self, x: Instruction) -> list[str]:
         axis, dtype, keepdims = x.get("axis"), x.get("dtype"), x.get("keepdims")
-        name = x.name.replace(".", "_")
         (operand,) = x.operands
-        self.run.append(f"{name}({self.ref(operand)}, {axis}, {dtype}, {self.ref(x.result)}, {keepdims})")
+        source, out = self.ref(operand), self.ref(x.result)
+        return [f"{x.name.replace('.', '_')}({source}, {axis!r}, {dtype}, {out}, {keepdims})"]
 
-    def _dot(self, x: Instruction) -> None:
+    def _dot(self, x: Instruction) -> list[str]:
         left, right = x.operands
         method, y, out = self.method(left, "dot"), self.ref(right), self.ref(x.result)
-        self.run.append(f"{method}({y}, {out})")
+        return [f"{method}({y}, {out})"]
 
-    def _matmul(self, x: Instruction) -> None:
-        self.run.append(f"matmul({', '.join(map(self.ref, (*x.operands, x.result)))})")
+    def _matmul(self, x: Instruction) -> list[str]:
+        return [f"matmul({', '.join(map(self.ref, (*x.operands, x.result)))})"]
 
-    def _take(self, x: Instruction) -> None:
+    def _take(self, x: Instruction) -> list[str]:
         source, indices = x.operands
         axis, out = x.get("axis"), self.ref(x.result)
         unsigned = indices.dtype if indices.dtype[0] == "u" else f"u{indices.dtype}"
-        places = self.ref(View(indices.root, indices.shape, indices.strides, indices.offset, unsigned))
+        places = self.ref(replace(indices, dtype=unsigned))
         method, name = self.method(source, "take"), self.ref(indices)
-        self.run.append(f"if maximum_reduce({places}) < {source.shape[axis]}:")
-        self.run.append(f'    {method}({name}, {axis}, {out}, "clip")')
-        self.run.append("else:  # Negative indices count from the end, and all others NumPy refuses.")
-        self.run.append(f"    copyto({out}, {method}({name}, {axis}))")
+        return [
+            f"if maximum_reduce({places}) < {source.shape[axis]}:",
+            f'    {method}({name}, {axis}, {out}, "clip")',
+            "else:  # Negative indices count from the end, and all others NumPy refuses.",
+            f"    copyto({out}, {method}({name}, {axis}))",
+        ]
 
-    def _scatter(self, x: Instruction) -> None:
+    def _scatter(self, x: Instruction) -> list[str]:
         updates, indices = x.operands
         key = self.ref(indices)
         if axis := x.get("axis"):
             key = f"({'everything, ' * axis}{key})"
-        self.run.append(f"add_at({self.ref(x.result)}, {key}, {self.ref(updates)})")
+        return [f"add_at({self.ref(x.result)}, {key}, {self.ref(updates)})"]
 
-    def _call(self, x: Instruction) -> None:
+    def _call(self, x: Instruction) -> list[str]:
         operands = list(map(self.ref, x.operands))
         static = [f"{k}={v if k == 'dtype' else repr(v)}" for k, v in x.static]
         results = ", ".join(self.name_of_call(view.root) for view in x.results)
         own = "own" if len(x.results) == 1 else "own_each"
         inputs = "".join(f", {name}" for name in operands)
-        self.run.append(f"{results} = {own}({x.name}({', '.join([*operands, *static])}){inputs})")
+        return [f"{results} = {own}({x.name}({', '.join([*operands, *static])}){inputs})"]
 
 
 def _derived(view: View, base: str, owner: View) -> str | None:
@@ -197,20 +243,26 @@ def write(
     deaths = _deaths(steps, selected.outputs)
     equations: dict[int, int] = {}
     begun: set[int] = set()
+    noted = ""
     for t, step in enumerate(steps):
-        for x in step.instructions:
-            for view in x.results:
-                place = layout.places.get(view.root)
-                if place is not None and place.output is not None and place.output not in outs | begun:
-                    begun.add(place.output)
-                    output = selected.outputs[place.output]
-                    writer.run.append(f"o{place.output} = empty({output.shape}, {output.dtype})")
-            start = len(writer.run)
-            writer.write(x)
-            line = graph.equations[x.equation].line if x.equation < len(graph.equations) else ""
-            equations.update(dict.fromkeys(range(start, len(writer.run)), x.equation))
-            if line and (start == 0 or x.equation != equations.get(start - 1)):
-                writer.run[start] += f"  # {' '.join(line.split())}"
+        if not step.instructions:
+            continue
+        for output in dict.fromkeys(_outputs_of(step, layout)):
+            if output not in outs | begun:
+                begun.add(output)
+                view = selected.outputs[output]
+                writer.run.append(f"o{output} = empty({view.shape}, {view.dtype})")
+        head = None if step.blocks is None else writer.loop(step)
+        lines = [(line, x.equation) for x in step.instructions for line in writer.lines(x)]
+        writer.local.clear()
+        if head is not None:
+            writer.run.append(head)
+        for line, number in lines:
+            equations[len(writer.run)] = number
+            note = " ".join(graph.equations[number].line.split()) if number < len(graph.equations) else ""
+            comment = f"  # {note}" if note and note != noted else ""
+            writer.run.append(f"{'' if head is None else '    '}{line}{comment}")
+            noted = note
         for root in deaths[t]:
             writer.run.append(f"del {', '.join(writer.live[root])}")
     results = []
@@ -226,6 +278,15 @@ def write(
             writer.run.append(f"{name} = empty({view.shape}, {view.dtype})")
         results.append(name)
     return _assembled(writer, results, equations, len(selected.given))
+
+
+def _outputs_of(step: Step, layout: Layout) -> Iterator[int]:
+    """Yield the outputs that a step writes to."""
+    for x in step.instructions:
+        for view in x.results:
+            place = layout.places.get(view.root)
+            if place is not None and place.output is not None:
+                yield place.output
 
 
 def _deaths(steps: Sequence[Step], outputs: Sequence[View]) -> list[list[Root]]:
