@@ -182,3 +182,33 @@ def specials(*shape: int, shift: int = 0, dtype: str = "float32") -> Any:
 
 def equations(graph: Graph, name: str) -> list[Equation]:
     return [e for e in graph.equations if e.name == name]
+
+
+def as_dtype(graph: Graph, dtype: str) -> Graph:
+    """Return a graph with ``dtype`` in the place of float32."""
+
+    def var(x: Atom) -> Atom:
+        if isinstance(x, Literal):
+            return Literal(x.value, dtype) if x.dtype == "float32" else x
+        return Var(x.number, x.shape, dtype) if x.dtype == "float32" else x
+
+    def row(xs: Sequence[Atom]) -> Any:
+        return tuple(map(var, xs))
+
+    def static(e: Equation) -> Any:
+        return tuple((k, dtype if (k, v) == ("dtype", "float32") else v) for k, v in e.static)
+
+    equations = [Equation(e.name, e.kind, row(e.operands), static(e), row(e.results)) for e in graph.equations]
+    return Graph(row(graph.inputs), row(graph.captured), tuple(equations), row(graph.outputs))
+
+
+def close(found: Sequence[Any], truth: Sequence[Any], eager: Sequence[Any]) -> bool:
+    """Say whether values in float32 are as near to those in float64 as the eager ones are, or within a few roundings:
+    of the largest in an array, for where sums cancel.
+    """
+    for x, y, z in zip(found, truth, eager, strict=True):
+        scale = np.max(np.abs(y), initial=1e-30)
+        allowed = np.maximum(4 * np.max(np.abs(z - y), initial=0), 64 * np.finfo("float32").eps * scale)
+        if x.shape != y.shape or x.dtype != z.dtype or not np.all(np.abs(x - y) <= allowed):
+            return False
+    return True

@@ -168,10 +168,10 @@ class Walk:
 
     def known(self, like: Equation, name: str, *operands: Atom) -> Var | None:
         """Return the result of the equation of that name and operands, without static arguments, in the scope of
-        ``like``, if there is one already.
+        ``like``, if there is one already that is in use.
         """
         found = self._known.get(_key(name, operands, (), like.scope))
-        return None if found is None else found.result
+        return None if found is None or not self._uses.get(found.result.number, 0) else found.result
 
     # ---- what they write with
     def emit(
@@ -198,6 +198,16 @@ class Walk:
     def elementwise(self, name: str, *operands: Atom, like: Equation, result_dtype: str | None = None) -> Atom:
         """Write an elementwise equation, and return what `emit` does; its shape is what the operands broadcast to."""
         return self.emit(name, operands, broadcast(operands), like, kind="elementwise", result_dtype=result_dtype)
+
+    def plain(self, name: str, operands: Iterable[Atom], shape: tuple[int, ...], like: Equation, dtype: str) -> Var:
+        """Write an elementwise equation as it is, past the rules, unless it is there; return its result."""
+        result = Var(self._next, shape, dtype)
+        self._next += 1
+        equation = Equation(name, "elementwise", tuple(operands), (), (result,), like.line, like.scope)
+        shared = self._shared(equation)
+        if shared is equation:
+            self._write(equation)
+        return shared.results[0]
 
     # ---- the walk
     def run(self) -> Graph:

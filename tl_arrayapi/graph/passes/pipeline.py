@@ -6,12 +6,27 @@ from tl_arrayapi.graph.passes.cse import cse
 from tl_arrayapi.graph.passes.dce import dce
 from tl_arrayapi.graph.passes.fold import fold
 from tl_arrayapi.graph.passes.movement import movement
+from tl_arrayapi.graph.passes.pack import pack
+from tl_arrayapi.graph.passes.products import products
+from tl_arrayapi.graph.passes.reciprocals import reciprocals
+from tl_arrayapi.graph.passes.reductions import dots, reductions
+from tl_arrayapi.graph.passes.scaling import scaling
+from tl_arrayapi.graph.passes.signs import signs
 from tl_arrayapi.graph.passes.simplify import simplify
 
-__all__ = ["EXACT", "optimise"]
+__all__ = ["EXACT", "FAST", "LAST", "PACKED", "PASSES", "optimise"]
 
-EXACT = together("exact", movement, fold, simplify, cse)
+PASSES = (dce, fold, movement, signs, simplify, cse, scaling, reductions, dots, products, pack, reciprocals)
+"""Every pass that runs, alone."""
+
+EXACT = together("exact", movement, fold, signs, simplify, cse)
 """The rules that change no bit, in one walk."""
+
+FAST = together("fast", movement, fold, signs, simplify, scaling, reductions, dots, products, cse)
+"""These, and those that reassociate."""
+
+LAST = together("last", FAST, reciprocals)
+PACKED = together("packed", movement, fold, pack, cse)
 
 
 def optimise(graph: Graph, *, reassociate: bool = True) -> Graph:
@@ -25,4 +40,10 @@ def optimise(graph: Graph, *, reassociate: bool = True) -> Graph:
     >>> optimise(Graph((x,), (), tuple(build.equations), (y,))).outputs
     (%0,)
     """
-    return until_stable(dce(graph), EXACT)
+    graph = until_stable(dce(graph), EXACT)
+    rules = EXACT
+    if reassociate:
+        graph = until_stable(graph, FAST)
+        rules = LAST
+    graph = PACKED(graph)
+    return until_stable(graph, rules)

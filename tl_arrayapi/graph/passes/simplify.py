@@ -146,9 +146,9 @@ def _negative(walk: Walk, e: Equation) -> Atom | None:
         return None
     if maker.name == "negative":
         return maker.operands[0]
-    a, b = maker.operands
-    if not is_float(x.dtype):
+    if not is_float(x.dtype) or not walk.is_single(x):
         return None
+    a, b = maker.operands
     if type(b) is Literal and b.dtype == a.dtype:
         return walk.elementwise(maker.name, a, Literal(-b.value, b.dtype), like=e)
     if type(a) is Literal and a.dtype == b.dtype:
