@@ -9,9 +9,12 @@ import dask.array
 import numpy
 
 from tl_arrayapi.backends.dask import functions
+from tl_arrayapi.backends.dask.partition import DaskProgram
 from tl_arrayapi.backends.dask.special import special
 from tl_arrayapi.backends.host import HostBackend
+from tl_arrayapi.backends.program import Program, Runtime
 from tl_arrayapi.errors import BackendError, ShapeError
+from tl_arrayapi.graph.graph import Graph
 
 __all__ = ["DaskBackend"]
 
@@ -83,6 +86,12 @@ class DaskBackend(HostBackend):
         """Compare the name, which a write changes."""
         name = array.name
         return lambda: bool(array.name == name)
+
+    def lower(self, graph: Graph, runtime: Runtime) -> Program:
+        """Return ``graph`` as a program that runs in one task a chunk, where it can be shared out among the chunks."""
+        portable = self.portable(graph, runtime)
+        elsewhere = getattr(runtime, "elsewhere", None)
+        return portable if elsewhere is None else DaskProgram(graph, portable, elsewhere)
 
     def persist(self, arrays: list[Any]) -> list[Any]:
         """Compute all ``arrays`` at once, and keep their chunks where they were computed."""
