@@ -16,7 +16,7 @@ from tl_arrayapi.autograd.namespace import Namespace, namespace, namespace_of_ty
 from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.casts import cast_to
 from tl_arrayapi.definition import Definition, checked_flags
-from tl_arrayapi.errors import ArgumentError, DTypeError, PlanError, StructureError
+from tl_arrayapi.errors import ArgumentError, DTypeError, PlanError, ShapeError, StructureError
 from tl_arrayapi.init.plan import Plan
 from tl_arrayapi.init.schemes import FloatInit
 from tl_arrayapi.inputs import Slot, check_count, converted, listed
@@ -301,6 +301,21 @@ class ScalarModule:
         """Return the loss on one tuple of inputs, a 0-d array; nothing changes."""
         self.check_inputs(xs)
         return self._run(self._runner.forward)(self._params, xs, self._without_key)
+
+    def losses(self, columns: Sequence[Any]) -> Any:
+        """Return the loss of each sample, in an array of one axis, for inputs with the samples along their first axis;
+        nothing changes.
+
+        One run maps the loss over all of them, as `tl.vmap` does. Raises `ShapeError` where there are no inputs, or
+        their numbers of samples differ.
+        """
+        lengths = {tuple(x.shape)[:1] for x in listed(columns, "columns")}
+        if len(lengths) != 1 or lengths == {()}:
+            raise ShapeError("the inputs must share their first axis, that of the samples, and be one at least")
+        if lengths == {(0,)}:
+            raise ShapeError("there are no samples: at least one is expected")
+        self.check_inputs(tuple(x[0, ...] for x in columns))
+        return self._run(self._runner.losses)(self._params, columns, self._without_key)
 
     def backward(self, xs: Sequence[Any]) -> list[Any]:
         """Return the gradients of all parameters, zeros where one is frozen."""

@@ -97,7 +97,19 @@ class Traced(StandIn):
 class Tracer(Ground):
     """Write down the operations on one library's arrays, on one device."""
 
-    __slots__ = ("_captured", "_count", "_kept", "_open", "device", "equations", "inputs", "noted", "real", "scope")
+    __slots__ = (
+        "_captured",
+        "_count",
+        "_kept",
+        "_open",
+        "_scopes",
+        "device",
+        "equations",
+        "inputs",
+        "noted",
+        "real",
+        "scope",
+    )
 
     traces = True
 
@@ -116,6 +128,7 @@ class Tracer(Ground):
         self.noted = ""
         """The user's line that operations are done for, where it is not the caller's own: in a backward pass."""
         self.scope = 0
+        self._scopes = 0
         self._captured: dict[int, tuple[Any, Var]] = {}
         self._kept: list[Any] = []
         self._count = 0
@@ -298,6 +311,17 @@ class Tracer(Ground):
             yield note
         finally:
             self.noted = before
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Write what follows in a scope of its own: no pass takes what was computed before in its place."""
+        before = self.scope
+        self._scopes += 1
+        self.scope = self._scopes
+        try:
+            yield
+        finally:
+            self.scope = before
 
     # ---- the end
     def finish(self, outputs: list[Any]) -> tuple[Graph, list[Any]]:

@@ -1,7 +1,7 @@
 """The mean loss over samples, in this process or on a cluster: one float64, whoever works on it.
 
-Every sample is one forward of its own, on one thread, so that its loss depends on parameters and sample alone; the
-losses are added up without rounding.
+Every sample is one forward of its own, on one thread, so that its loss depends on parameters and sample alone; where a
+module is compiled, stacked samples are mapped over a fixed number at a time. The losses are added up without rounding.
 """
 
 from collections.abc import Callable
@@ -11,13 +11,31 @@ from tl_arrayapi.distributed.exact import ExactSum, PlainSum
 from tl_arrayapi.distributed.partition import fold
 from tl_arrayapi.distributed.runner import connected
 from tl_arrayapi.distributed.samples import Chunk, cut, located
-from tl_arrayapi.errors import BackendError
+from tl_arrayapi.errors import BackendError, NoRuleError, TraceError, WatchedError
 from tl_arrayapi.module import ScalarModule
 
 __all__ = ["mean_loss"]
 
 
 def _losses(module: ScalarModule, chunk: Chunk) -> list[float]:
+    if chunk.stacked and module.options.backend == "compiled":
+        try:
+            return _mapped(module, chunk)
+        except (NoRuleError, TraceError, WatchedError):
+            pass  # a loss that cannot be mapped over samples, or a sample at a time neither, which says why
+    return _one_by_one(module, chunk)
+
+
+def _mapped(module: ScalarModule, chunk: Chunk) -> list[float]:
+    losses = []
+    for places, columns in chunk.columns(module):
+        with located(places[0]):
+            (found,) = module.backend.persist([module.losses(columns)])
+        losses += module.backend.to_host(found)[: len(places)].tolist()
+    return losses
+
+
+def _one_by_one(module: ScalarModule, chunk: Chunk) -> list[float]:
     losses = []
     for place, xs in chunk.samples(module):
         with located(place):

@@ -50,6 +50,7 @@ class Chunk:
     weights: Sequence[float] | None
     packed: tuple[Any, ...]
     stacked: bool
+    micro_batch: int = 1
 
     def __len__(self) -> int:
         return len(self.places)
@@ -57,6 +58,15 @@ class Chunk:
     def __str__(self) -> str:
         low, high = min(self.places), max(self.places)
         return f"sample {low}" if low == high else f"{len(self)} samples between {low} and {high}"
+
+    def columns(self, module: ScalarModule) -> Iterator[tuple[Sequence[int], tuple[Any, ...]]]:
+        """Yield (places, inputs) of ``micro_batch`` stacked samples at a time, the last ones filled up with the last
+        sample: what is computed of a sample may depend on how many others there are.
+        """
+        for start in range(0, len(self), self.micro_batch):
+            places = self.places[start : start + self.micro_batch]
+            rows = [*range(start, start + len(places)), *[len(self) - 1] * (self.micro_batch - len(places))]
+            yield places, tuple(_Packed(x.values[rows], x.dtype).on(module) for x in self.packed)
 
     def samples(self, module: ScalarModule) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """Yield (place, inputs) of the samples, as arrays of the module's library on its device."""
@@ -81,6 +91,7 @@ class Chunks(Sequence[Chunk]):
     places: Sequence[int]
     weights: Sequence[float] | None
     size: int
+    micro_batch: int = 1
 
     def __len__(self) -> int:
         return -(-len(self.places) // self.size)
@@ -91,7 +102,8 @@ class Chunks(Sequence[Chunk]):
         places = self.places[index * self.size : (index + 1) * self.size]
         weights = None if self.weights is None else [self.weights[i] for i in places]
         stacked = isinstance(self.samples, StackedSamples)
-        return Chunk(places, weights, self._stacked(places) if stacked else self._rows(places), stacked)
+        packed = self._stacked(places) if stacked else self._rows(places)
+        return Chunk(places, weights, packed, stacked, self.micro_batch)
 
     def _stacked(self, places: Sequence[int]) -> tuple[_Packed, ...]:
         if isinstance(places, range):
@@ -136,9 +148,10 @@ def cut(module: ScalarModule, samples: Any, weights: Any, micro_batch: int) -> C
     """Return the samples of a whole pass in chunks, those of weight 0 left out, or raise where they cannot be right."""
     total = check_samples(module, samples)
     given = _check_weights(weights, total)
-    size = chunk_size(total, count("micro_batch", micro_batch, at_least=1))
+    micro_batch = count("micro_batch", micro_batch, at_least=1)
+    size = chunk_size(total, micro_batch)
     places = range(total) if given is None else [i for i, w in enumerate(given) if w]
-    return Chunks(module.backend, samples, places, given, size)
+    return Chunks(module.backend, samples, places, given, size, micro_batch)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from tl_arrayapi.autograd.masks import is_guarded
 from tl_arrayapi.autograd.namespace import array_namespace, namespace_of_type
 from tl_arrayapi.autograd.programs import Compilation, Spec, compiled_program
 from tl_arrayapi.autograd.transforms import checked_loss, value_and_grad
+from tl_arrayapi.autograd.vectorize import vmap
 from tl_arrayapi.errors import StructureError
 from tl_arrayapi.optim.optimizer import Optimizer
 from tl_arrayapi.runners.eager import EagerRunner
@@ -70,6 +71,19 @@ class CompiledRunner:
             return [self._loss(groups[0], arrays, named)], []
 
         return self._run(("forward", *named), body, [self._problem.chosen(params)], (), given)[0][0]
+
+    def losses(self, params: Sequence[Any], columns: Sequence[Any], keywords: dict[str, Any]) -> Any:
+        """Return the loss of each sample."""
+        if is_debugging():
+            return self._eager.losses(params, columns, keywords)
+        given, named = self._given(params, columns, keywords)
+        shared = len(self._frozen)
+
+        def body(groups: list[_Arrays], numbers: _Arrays, arrays: _Arrays) -> Any:
+            each = vmap(lambda *xs: self._loss(groups[0], [*arrays[:shared], *xs], named))
+            return [each(*arrays[shared:])], []
+
+        return self._run(("losses", *named), body, [self._problem.chosen(params)], (), given)[0][0]
 
     def loss_and_grads(
         self, params: Sequence[Any], xs: Sequence[Any], keywords: dict[str, Any]

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tl_arrayapi.autograd.transforms import evaluate, gradient_of
+from tl_arrayapi.autograd.transforms import checked_loss, evaluate, gradient_of
+from tl_arrayapi.autograd.vectorize import vmap
 from tl_arrayapi.optim.optimizer import Optimizer
 from tl_arrayapi.runners.runner import Problem
 
@@ -21,6 +22,15 @@ class EagerRunner:
         """Return the loss."""
         problem = self._problem
         return problem.checked(evaluate(problem.loss, (*params, *xs), keywords, problem.xp))
+
+    def losses(self, params: Sequence[Any], columns: Sequence[Any], keywords: dict[str, Any]) -> Any:
+        """Return the loss of each sample."""
+        problem, shared = self._problem, (None,) * len(params)
+
+        def loss(*arguments: Any) -> Any:
+            return problem.checked(checked_loss(problem.xp, problem.loss(*arguments, **keywords)))
+
+        return vmap(loss, (*shared, *(0,) * len(columns)))(*params, *columns)
 
     def loss_and_grads(
         self, params: Sequence[Any], xs: Sequence[Any], keywords: dict[str, Any]

@@ -58,6 +58,9 @@ class Runner(Protocol):
     def forward(self, params: Sequence[Any], xs: Sequence[Any], keywords: dict[str, Any]) -> Any:
         """Return the loss."""
 
+    def losses(self, params: Sequence[Any], columns: Sequence[Any], keywords: dict[str, Any]) -> Any:
+        """Return the losses of samples, stacked along the first axis of each input, in an array of one axis."""
+
     def loss_and_grads(
         self, params: Sequence[Any], xs: Sequence[Any], keywords: dict[str, Any]
     ) -> tuple[Any, Sequence[Any]]:
