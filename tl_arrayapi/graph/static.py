@@ -92,9 +92,10 @@ def _is_dtype(value: Any, equation: Equation) -> bool:
 
 
 def _is_key(value: Any, equation: Equation) -> bool:
-    shape = equation.get("shape") if equation.name == "embed" else equation.operands[0].shape
-    if not _is_shape(shape, equation):
-        return True  # which is said of the shape
+    indexed = [equation.get("shape")] if equation.name == "embed" else [x.shape for x in equation.operands[:1]]
+    if not indexed or not _is_shape(indexed[0], equation):
+        return True  # what is wrong is said elsewhere: an operand is missing, or the shape is none
+    (shape,) = indexed
     return (
         type(value) is tuple
         and len(value) == len(shape)
