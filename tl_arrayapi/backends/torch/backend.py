@@ -12,7 +12,7 @@ from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.backends.program import Program, Runtime
 from tl_arrayapi.backends.special import on_the_host
 from tl_arrayapi.backends.torch.program import TorchProgram
-from tl_arrayapi.errors import BackendError, DTypeError, WatchedError
+from tl_arrayapi.errors import ArgumentError, BackendError, DTypeError, WatchedError
 from tl_arrayapi.graph.graph import Graph
 
 __all__ = ["TorchBackend"]
@@ -54,6 +54,22 @@ def _count_nonzero(x: Any, /, *, axis: int | tuple[int, ...] | None = None, keep
     return (x != 0).to(torch.int64) if axis == () else compat.count_nonzero(x, axis=axis, keepdims=keepdims)
 
 
+def _cumulative(function: Callable[..., Any], start: float) -> Callable[..., Any]:
+    # compat's own asks at each call whose array it is, which torch.compile does not trace without a warning.
+    def cumulative(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
+        if axis is None and x.ndim > 1:
+            raise ArgumentError(f"an array of {x.ndim} axes is accumulated along one of them: give it as axis")
+        axis = axis or 0
+        out = function(x, axis, dtype=dtype)
+        if not include_initial:
+            return out
+        shape = list(x.shape)
+        shape[axis] = 1
+        return torch.cat([torch.full(shape, start, dtype=out.dtype, device=out.device), out], axis)
+
+    return cumulative
+
+
 def _unique_all(x: Any, /) -> tuple[Any, ...]:
     values, inverse, counts = torch.unique(x, return_inverse=True, return_counts=True)
     places = torch.arange(x.numel(), device=x.device)
@@ -76,6 +92,8 @@ class TorchBackend(Backend):
         """The adjoint of a slice by assignment, relu in one kernel, and what torch has in a narrower form or not."""
         return {
             "count_nonzero": _count_nonzero,
+            "cumulative_prod": _cumulative(torch.cumprod, 1),
+            "cumulative_sum": _cumulative(torch.cumsum, 0),
             "embed": _embed,
             "embed_add": _embed_add,
             "isin": _isin,

@@ -1,6 +1,7 @@
 """Programs by PyTorch's own compiler: `torch.compile` of straight code, with nothing left to eager."""
 
 import threading
+import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,26 @@ from tl_arrayapi.graph.graph import Graph
 __all__ = ["TorchProgram"]
 
 _INSTEAD = "repair that, or choose Options(fast_kernels=False), which runs the program without a compiler"
+
+
+class _Compiler:
+    """PyTorch's compiler of kernels, and how many times it was at work.
+
+    It knows nothing of the program: PyTorch keeps it for good.
+    """
+
+    def __init__(self) -> None:
+        self.compilations = 0
+
+    def __call__(self, module: Any, examples: Sequence[Any]) -> Callable[..., Any]:
+        # Imported late: it takes seconds, and is of no use before a program runs.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of PyTorch's use of itself
+            from torch._inductor.compile_fx import compile_fx
+
+        kernels: Callable[..., Any] = compile_fx(module, examples)
+        self.compilations += 1
+        return kernels
 
 
 class TorchProgram(Program):
@@ -40,8 +61,8 @@ class TorchProgram(Program):
         self.source = code.source
         # Equal values of different scopes become one tensor.
         self._own = owner(graph, own, memory, copy, merged=True)
-        self._run = torch.compile(code.function, backend=self._compile, fullgraph=True, dynamic=False)
-        self._compiled = 0
+        self._compiler = _Compiler()
+        self._run = torch.compile(code.function, backend=self._compiler, fullgraph=True, dynamic=False)
         self._first = threading.Lock()
 
     def __call__(self, *given: Any) -> list[Any]:
@@ -50,7 +71,7 @@ class TorchProgram(Program):
             [x if type(x) is torch.Tensor and x.is_contiguous() and not x.is_conj() else _plain(x) for x in given]
         )
         with torch.no_grad():
-            if self._compiled:
+            if self._compiler.compilations:
                 values = self._run(*given)
             else:
                 with self._first:
@@ -63,24 +84,17 @@ class TorchProgram(Program):
             values: list[Any] = self._run(*given)
         except torch._dynamo.exc.TorchDynamoException as error:
             raise BackendError(f"torch.compile could not compile the program: {_reason(error)}; {_INSTEAD}") from error
-        if not self._compiled:
+        if not self._compiler.compilations:
             raise BackendError(
                 "torch.compile ran the program without compiling it: it is switched off, by TORCHDYNAMO_DISABLE or "
                 f"torch.compiler.set_stance; {_INSTEAD}"
             )
         return values
 
-    def _compile(self, module: Any, examples: Sequence[Any]) -> Callable[..., Any]:
-        from torch._inductor.compile_fx import compile_fx  # seconds, and of no use before a program runs
-
-        kernels: Callable[..., Any] = compile_fx(module, examples)
-        self._compiled += 1
-        return kernels
-
     @property
     def compilations(self) -> int:
         """How many times the program was compiled so far: once, unless one tensor is given twice."""
-        return self._compiled
+        return self._compiler.compilations
 
     def report(self) -> Report:
         """Return one step: what is fused in it is PyTorch's choice."""
@@ -98,4 +112,5 @@ def _reason(error: Exception) -> str:
     """Return what went wrong in a line: PyTorch's messages go on over dozens."""
     if "InvalidCxxCompiler" in str(error):
         return "there is no working C++ compiler (PyTorch looks for $CXX, g++ and clang++)"
-    return str(error).strip().partition("\n")[0]
+    cause = getattr(error, "inner_exception", error)
+    return f"{type(cause).__name__}: {str(cause).strip().partition(chr(10))[0]}"
