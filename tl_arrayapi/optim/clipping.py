@@ -33,7 +33,7 @@ class _Stateless:
     def scalars(self, state: Any) -> tuple[()]:
         return ()
 
-    def update(
+    def __call__(
         self, scalars: Sequence[Any], state: Any, params: Sequence[Any], grads: Sequence[Any]
     ) -> tuple[list[Any], Any]:
         return self.step(state, params, grads)
@@ -63,7 +63,7 @@ class _DecayedWeights(_Stateless):
 
 
 def _transformation(parts: _Stateless) -> Transformation:
-    return Transformation(parts.init, parts.step, parts.scalars, parts.update)
+    return Transformation(parts.init, parts.step, parts.scalars, parts)
 
 
 def clip_by_global_norm(limit: float) -> Transformation:

@@ -5,7 +5,7 @@ Source: Jordan et al., https://kellerjordan.github.io/posts/muon/, and torch.opt
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -79,31 +79,37 @@ class _Muon:
         return {"matrices": self.matrices.init(matrices), "others": self.others.init(others)}
 
     def step(self, state: Any, params: Sequence[Any], grads: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
-        return self._stepped(self.matrices.step, self.others.step, state, params, grads)
+        return _stepped(self.matrices.step, self.others.step, state, params, grads)
 
     def scalars(self, state: Any) -> tuple[float, ...]:
         _check_state(state)
         rate, keep = self.matrices.scalars(state["matrices"])
         return rate, keep, *self.others.scalars(state["others"])
 
-    def update(
+
+@dataclass(frozen=True)
+class _MuonUpdate:
+    matrices: _Matrices
+    others: Any
+
+    def __call__(
         self, scalars: Sequence[Any], state: Any, params: Sequence[Any], grads: Sequence[Any]
     ) -> tuple[list[Any], dict[str, Any]]:
         rate, keep, *rest = scalars
-        matrices, others = partial(self.matrices.update, (rate, keep)), partial(self.others.update, tuple(rest))
-        return self._stepped(matrices, others, state, params, grads)
+        return _stepped(partial(self.matrices, (rate, keep)), partial(self.others, tuple(rest)), state, params, grads)
 
-    def _stepped(
-        self, matrix_step: Any, other_step: Any, state: Any, params: Sequence[Any], grads: Sequence[Any]
-    ) -> tuple[list[Any], dict[str, Any]]:
-        _check_state(state)
-        like_parameters("grads", params, grads)
-        (matrices, others), (matrix_grads, other_grads) = _sorted(params, params), _sorted(params, grads)
-        new_matrices, matrix_state = matrix_step(state["matrices"], matrices, matrix_grads)
-        new_others, other_state = other_step(state["others"], others, other_grads)
-        matrix, other = iter(new_matrices), iter(new_others)
-        new = [next(matrix) if len(x.shape) == 2 else next(other) for x in params]
-        return new, {"matrices": matrix_state, "others": other_state}
+
+def _stepped(
+    matrix_step: Any, other_step: Any, state: Any, params: Sequence[Any], grads: Sequence[Any]
+) -> tuple[list[Any], dict[str, Any]]:
+    _check_state(state)
+    like_parameters("grads", params, grads)
+    (matrices, others), (matrix_grads, other_grads) = _sorted(params, params), _sorted(params, grads)
+    new_matrices, matrix_state = matrix_step(state["matrices"], matrices, matrix_grads)
+    new_others, other_state = other_step(state["others"], others, other_grads)
+    matrix, other = iter(new_matrices), iter(new_others)
+    new = [next(matrix) if len(x.shape) == 2 else next(other) for x in params]
+    return new, {"matrices": matrix_state, "others": other_state}
 
 
 def _check_state(state: Any) -> None:
@@ -144,4 +150,4 @@ def muon(
     both = _Muon(rule, others)
     if others.scalars is None or others.update is None:
         return Optimizer(both.init, both.step)
-    return Optimizer(both.init, both.step, both.scalars, both.update)
+    return Optimizer(both.init, both.step, both.scalars, _MuonUpdate(replace(rule, lr=0.0), others.update))

@@ -6,7 +6,7 @@ Nothing here knows a method.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tl_arrayapi.errors import StructureError
@@ -51,7 +51,8 @@ class Optimizer:
     rate, always so many; ``update(scalars, state, params, grads)`` does what is done to arrays. It may be handed 0-d
     arrays in place of the floats, and arrays without values, as in a trace: it must not ask for either's. What it does
     to arrays does not depend on the step counts, Python ints in the state, and each is one more in the state that it
-    returns. ``step(state, params, grads)`` equals ``update(scalars(state), state, params, grads)`` to the bit.
+    returns; updates that are equal are run as one program. ``step(state, params, grads)`` equals
+    ``update(scalars(state), state, params, grads)`` to the bit.
 
     >>> def step(state, params, grads):
     ...     return [x - g for x, g in zip(params, grads)], state
@@ -78,34 +79,47 @@ class _Chain:
 
     def step(self, state: Any, params: Sequence[Any], grads: Sequence[Any]) -> tuple[list[Any], tuple[Any, ...]]:
         arrays, states = list(grads), []
-        for part, entry in self._entries(state):
+        for part, entry in zip(self.parts, _entries(state, len(self.parts)), strict=True):
             arrays, entry = part.step(entry, params, arrays)
             states.append(entry)
         return arrays, tuple(states)
 
     def scalars(self, state: Any) -> tuple[float, ...]:
-        return tuple(number for part, entry in self._entries(state) for number in part.scalars(entry))
+        return tuple(
+            number
+            for part, entry in zip(self.parts, _entries(state, len(self.parts)), strict=True)
+            for number in part.scalars(entry)
+        )
 
-    def update(
+
+@dataclass(frozen=True)
+class _ChainUpdate:
+    """The updates of a chain's parts; what their scalars are has no part in what they do."""
+
+    updates: tuple[_Update, ...]
+    scalars: tuple[_Scalars, ...] = field(compare=False)
+
+    def __call__(
         self, scalars: Sequence[Any], state: Any, params: Sequence[Any], grads: Sequence[Any]
     ) -> tuple[list[Any], tuple[Any, ...]]:
         arrays, states, start = list(grads), [], 0
-        for part, entry in self._entries(state):
-            stop = start + len(part.scalars(entry))
-            arrays, entry = part.update(scalars[start:stop], entry, params, arrays)
+        for update, numbers, entry in zip(self.updates, self.scalars, _entries(state, len(self.updates)), strict=True):
+            stop = start + len(numbers(entry))
+            arrays, entry = update(scalars[start:stop], entry, params, arrays)
             states.append(entry)
             start = stop
         return arrays, tuple(states)
 
-    def _entries(self, state: Any) -> list[tuple[Any, Any]]:
-        """Return each part with its own state."""
-        if not isinstance(state, list | tuple) or len(state) != len(self.parts):
-            got = f"{len(state)} entries" if isinstance(state, list | tuple) else f"a {type(state).__name__}"
-            raise StructureError(
-                f"a state of {len(self.parts)} entries, one for each part of the chain, is expected; got {got}: "
-                "take the state from init(params)"
-            )
-        return list(zip(self.parts, state, strict=True))
+
+def _entries(state: Any, count: int) -> Sequence[Any]:
+    """Return each part's own state."""
+    if not isinstance(state, list | tuple) or len(state) != count:
+        got = f"{len(state)} entries" if isinstance(state, list | tuple) else f"a {type(state).__name__}"
+        raise StructureError(
+            f"a state of {count} entries, one for each part of the chain, is expected; got {got}: "
+            "take the state from init(params)"
+        )
+    return state
 
 
 def chain(*parts: Transformation | Optimizer) -> Optimizer:
@@ -129,6 +143,8 @@ def chain(*parts: Transformation | Optimizer) -> Optimizer:
     if not parts:
         raise StructureError("an empty chain has no optimiser: chain(*transformations, optimizer) is expected")
     whole = _Chain(parts)
-    if any(part.scalars is None or part.update is None for part in parts):
+    updates = tuple(part.update for part in parts if part.update is not None)
+    scalars = tuple(part.scalars for part in parts if part.scalars is not None)
+    if len(updates) < len(parts) or len(scalars) < len(parts):
         return Optimizer(whole.init, whole.step)
-    return Optimizer(whole.init, whole.step, whole.scalars, whole.update)
+    return Optimizer(whole.init, whole.step, whole.scalars, _ChainUpdate(updates, scalars))

@@ -9,7 +9,7 @@ arrays made in the same call only: they save a temporary where a library has the
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from tl_arrayapi.autograd.namespace import Namespace, array_namespace
@@ -76,7 +76,7 @@ class Rule:
         """Return the numbers of the state's step."""
         return self.numbers(step_count(state, self.slots))
 
-    def update(
+    def __call__(
         self, scalars: Sequence[Any], state: Any, params: Sequence[Any], grads: Sequence[Any]
     ) -> tuple[list[Any], dict[str, Any]]:
         """Return the new parameters and the new state, with the numbers given: floats, or 0-d arrays of any real
@@ -104,7 +104,8 @@ def _in_dtype(xp: Any, numbers: Sequence[Any], x: Any) -> list[Any]:
 
 
 def _optimizer(rule: Rule) -> Optimizer:
-    return Optimizer(rule.init, rule.step, rule.scalars, rule.update)
+    # What is done to arrays is the same for every learning rate, and equal updates are run as one program.
+    return Optimizer(rule.init, rule.step, rule.scalars, replace(rule, lr=0.0))
 
 
 def _learning_rate(lr: LearningRate) -> LearningRate:
