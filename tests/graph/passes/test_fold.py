@@ -5,13 +5,12 @@ import pytest
 
 from tests.graph.passes.running import Sketch, lines, run, same_bits, specials
 from tl_arrayapi.graph import Graph, Literal
-from tl_arrayapi.graph.passes.base import until_stable
 from tl_arrayapi.graph.passes.fold import fold
 
 
 def folded(graph: Graph, *given):
     """Fold until nothing changes; the values must not."""
-    found = until_stable(graph, fold)
+    found = fold.settled(graph)
     assert same_bits(run(graph, *given), run(found, *given))
     return lines(found)
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from tests.graph.passes.running import Sketch, lines, run, same_bits
-from tl_arrayapi.graph.passes.base import until_stable
 from tl_arrayapi.graph.passes.dce import dce
 from tl_arrayapi.graph.passes.movement import movement
 
@@ -15,7 +14,7 @@ def moved(write) -> list[str]:
     s = Sketch()
     x = s.given(2, 3, 4)
     graph = s.graph(write(s, x))
-    found = dce(until_stable(graph, movement))
+    found = dce(movement.settled(graph))
     assert same_bits(run(graph, X), run(found, X))
     return lines(found)
 

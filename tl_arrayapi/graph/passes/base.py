@@ -11,7 +11,7 @@ from typing import Any
 
 from tl_arrayapi.graph.graph import Atom, Equation, Graph, Literal, Var, frozen
 
-__all__ = ["Pass", "Rewriting", "Rule", "Walk", "broadcast", "graph_pass", "together", "until_stable"]
+__all__ = ["Memory", "Pass", "Rewriting", "Rule", "Walk", "broadcast", "graph_pass", "together"]
 
 Rule = Callable[["Walk", Equation], Atom | None]
 """Return what stands for the result of an equation, whose operands are those of the new graph, or None."""
@@ -99,6 +99,19 @@ class Rewriting(Pass):
 
         return add
 
+    def settled(self, graph: Graph, memory: "Memory | None" = None) -> Graph:
+        """Apply the rules again and again, until nothing changes.
+
+        With a ``memory`` equations that nothing was found for, here or in an earlier call, are not looked at again
+        while they are as they were.
+        """
+        memory = Memory() if memory is None else memory
+        for _ in range(_MOST_ROUNDS):
+            before, graph = graph, Walk(graph, self.table.found(), share=self.share, memory=memory).run()
+            if graph is before:
+                break
+        return graph
+
     def _walk(self, graph: Graph) -> Graph:
         return Walk(graph, self.table.found(), share=self.share).run()
 
@@ -120,15 +133,14 @@ def together(name: str, *passes: Rewriting) -> Rewriting:
     return merged
 
 
-def until_stable(graph: Graph, *passes: Callable[[Graph], Graph]) -> Graph:
-    """Apply passes one after another, again and again, until none of them changes the graph."""
-    for _ in range(_MOST_ROUNDS):
-        before = graph
-        for one in passes:
-            graph = one(graph)
-        if graph is before:
-            break
-    return graph
+@dataclass(slots=True)
+class Memory:
+    """What is known from one walk to the next: the equations that no rule found anything for, by what they make, and
+    how often every value was used then.
+    """
+
+    quiet: dict[int, Equation] = field(default_factory=dict)
+    uses: dict[int, int] = field(default_factory=dict)
 
 
 class Walk:
@@ -138,10 +150,18 @@ class Walk:
     itself rewritten at once, and, where the walk shares, looked up among what is there already.
     """
 
-    def __init__(self, graph: Graph, rules: Callable[[Equation], tuple[Rule, ...]], *, share: bool = False) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        rules: Callable[[Equation], tuple[Rule, ...]],
+        *,
+        share: bool = False,
+        memory: Memory | None = None,
+    ) -> None:
         self.graph = graph
         self._rules = rules
         self._share = share
+        self._memory = memory
         self._next = graph.next_number
         self._equations: list[Equation] = []
         self._makers: dict[int, Equation] = {}
@@ -213,6 +233,7 @@ class Walk:
     def run(self) -> Graph:
         """Walk over the graph and return the new one, or the old one where nothing has changed."""
         replaced, unchanged = self._replaced, True
+        quiet = self._quiet()
         for equation in self.graph.equations:
             old = equation
             if replaced:
@@ -221,7 +242,13 @@ class Walk:
                         equation = self._updated(equation)
                         break
             if len(equation.results) == 1:
-                found: tuple[Atom, ...] = (self._take(equation),)
+                number = old.results[0].number
+                if equation is old and number in quiet:
+                    found: tuple[Atom, ...] = (self._kept(equation),)
+                else:
+                    found = (self._take(equation),)
+                    if found[0] is equation.results[0]:
+                        quiet[number] = equation
             else:
                 shared = self._shared(equation)
                 found = shared.results
@@ -254,10 +281,38 @@ class Walk:
             found = rule(self, equation)
             if found is not None:
                 return found
+        return self._kept(equation)
+
+    def _kept(self, equation: Equation) -> Var:
         shared = self._shared(equation)
         if shared is equation:
             self._write(equation)
         return shared.results[0]
+
+    def _quiet(self) -> dict[int, Equation]:
+        """Return the equations to be left alone, by what they make: those found so before, unless an operand of theirs,
+        or one of those that make it, is now used more often, or less.
+        """
+        memory = self._memory
+        if memory is None:
+            return {}
+        uses, before = self._uses, memory.uses
+        near: set[int] = set()
+        quiet = {}
+        for equation in self.graph.equations:
+            number = equation.results[0].number
+            if memory.quiet.get(number) is equation:
+                for x in equation.operands:
+                    if type(x) is Var:
+                        if x.number in near:
+                            break
+                        if uses.get(x.number) != before.get(x.number):
+                            near.add(number)
+                            break
+                else:
+                    quiet[number] = equation
+        memory.quiet, memory.uses = quiet, dict(uses)
+        return quiet
 
     def _shared(self, equation: Equation) -> Equation:
         """Return the equation that computes the same and is there already, or this one."""

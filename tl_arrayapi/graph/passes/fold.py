@@ -65,6 +65,8 @@ def _joined_numbers(walk: Walk, e: Equation) -> Atom | None:
 @fold.rule(kind="elementwise")
 @fold.rule(kind="cast")
 def _repeated_late(walk: Walk, e: Equation) -> Atom | None:
+    if not any(walk.made(x, "broadcast_to", "full") for x in e.operands):
+        return None
     sources = [_source(walk, x) for x in e.operands]
     if all(source is x for source, x in zip(sources, e.operands, strict=True)):
         return None
@@ -79,13 +81,12 @@ def _repeated_late(walk: Walk, e: Equation) -> Atom | None:
 
 def _source(walk: Walk, x: Atom) -> Atom:
     """Return what is repeated to make ``x``."""
-    if type(x) is Literal or walk.maker(x) is None:
+    maker = walk.made(x, "broadcast_to", "full")
+    if maker is None:
         return x
-    value = constant(walk, x)
-    if value is not None:
-        return value
-    maker = walk.made(x, "broadcast_to")
-    return x if maker is None else maker.operands[0]
+    if maker.name == "broadcast_to":
+        return maker.operands[0]
+    return constant(walk, x) or x
 
 
 @fold.rule(kind="elementwise")

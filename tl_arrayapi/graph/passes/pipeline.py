@@ -1,7 +1,7 @@
 """The pipeline: which passes run, in which order."""
 
 from tl_arrayapi.graph.graph import Graph
-from tl_arrayapi.graph.passes.base import together, until_stable
+from tl_arrayapi.graph.passes.base import Memory, together
 from tl_arrayapi.graph.passes.cse import cse
 from tl_arrayapi.graph.passes.dce import dce
 from tl_arrayapi.graph.passes.fold import fold
@@ -14,7 +14,7 @@ from tl_arrayapi.graph.passes.scaling import scaling
 from tl_arrayapi.graph.passes.signs import signs
 from tl_arrayapi.graph.passes.simplify import simplify
 
-__all__ = ["EXACT", "FAST", "LAST", "PACKED", "PASSES", "optimise"]
+__all__ = ["EXACT", "FAST", "PASSES", "optimise"]
 
 PASSES = (dce, fold, movement, signs, simplify, cse, scaling, reductions, dots, products, pack, reciprocals)
 """Every pass that runs, alone."""
@@ -24,9 +24,6 @@ EXACT = together("exact", movement, fold, signs, simplify, cse)
 
 FAST = together("fast", movement, fold, signs, simplify, scaling, reductions, dots, products, cse)
 """These, and those that reassociate."""
-
-LAST = together("last", FAST, reciprocals)
-PACKED = together("packed", movement, fold, pack, cse)
 
 
 def optimise(graph: Graph, *, reassociate: bool = True) -> Graph:
@@ -40,10 +37,8 @@ def optimise(graph: Graph, *, reassociate: bool = True) -> Graph:
     >>> optimise(Graph((x,), (), tuple(build.equations), (y,))).outputs
     (%0,)
     """
-    graph = until_stable(dce(graph), EXACT)
-    rules = EXACT
-    if reassociate:
-        graph = until_stable(graph, FAST)
-        rules = LAST
-    graph = PACKED(graph)
-    return until_stable(graph, rules)
+    rules, memory = FAST if reassociate else EXACT, Memory()
+    graph = EXACT(dce(graph))
+    graph = rules.settled(graph, memory)
+    packed = pack(reciprocals(graph) if reassociate else graph)
+    return graph if packed is graph else rules.settled(packed, memory)

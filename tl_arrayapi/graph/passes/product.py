@@ -3,13 +3,13 @@ compute it, small factors first.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tl_arrayapi.graph.graph import Atom, Equation, Literal, Var
 from tl_arrayapi.graph.passes.base import Walk, broadcast
 from tl_arrayapi.graph.passes.numbers import is_normal, rounded
 
-__all__ = ["CALL", "Plan", "Product", "combined", "cost", "factors", "plan", "without", "write"]
+__all__ = ["CALL", "Plan", "Product", "combined", "cost", "factors", "is_product", "plan", "without", "write"]
 
 CALL = 4096
 """What calling a function costs, in elements of a sum."""
@@ -20,17 +20,25 @@ _DTYPES = ("float32", "float64")
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """``number * over[0] * ... / under[0] / ...``; ``spent`` is the cost of the equations that it takes apart."""
+    """``number * over[0] * ... / under[0] / ...``; ``spent`` is the cost of the equations that it takes apart, and
+    ``apart`` are the numbers of what they make.
+    """
 
     number: float = 1.0
     over: tuple[Var, ...] = ()
     under: tuple[Var, ...] = ()
     spent: int = 0
+    apart: tuple[int, ...] = ()
 
     @property
     def factors(self) -> tuple[Var, ...]:
         """All factors but the number."""
         return self.over + self.under
+
+
+def is_product(walk: Walk, x: Atom) -> bool:
+    """Say whether `factors` can take ``x`` apart."""
+    return walk.made(x, "multiply", "divide", "negative") is not None and walk.is_single(x) and x.dtype in _DTYPES
 
 
 def factors(walk: Walk, x: Atom, *, whole: Equation | None = None, most: int = _MOST_FACTORS) -> Product:
@@ -41,24 +49,25 @@ def factors(walk: Walk, x: Atom, *, whole: Equation | None = None, most: int = _
     """
     if isinstance(x, Literal):
         return Product(float(x.value.real))
-    maker = whole
-    if maker is None and walk.is_single(x):
-        maker = walk.made(x, "multiply", "divide", "negative")
+    maker = walk.maker(x) if whole is None and is_product(walk, x) else whole
     if maker is None or most <= 1 or x.dtype not in _DTYPES:
         return Product(over=(x,))
     if any(
         y.dtype != x.dtype or (isinstance(y, Literal) and not is_normal(y.value.real, y.dtype)) for y in maker.operands
     ):
         return Product(over=(x,))
-    spent = cost(maker.name, x.size)
     first = factors(walk, maker.operands[0], most=most - 1)
+    spent = first.spent + cost(maker.name, x.size)
     if maker.name == "negative":
-        return replace(first, number=-first.number, spent=first.spent + spent)
+        return Product(-first.number, first.over, first.under, spent, (*first.apart, x.number))
     second = factors(walk, maker.operands[1], most=most - len(first.factors))
-    spent += first.spent + second.spent
+    spent += second.spent
+    apart = (*first.apart, *second.apart, x.number)
     if maker.name == "multiply":
-        return Product(first.number * second.number, first.over + second.over, first.under + second.under, spent)
-    return Product(first.number / second.number, first.over + second.under, first.under + second.over, spent)
+        over, under = first.over + second.over, first.under + second.under
+        return Product(first.number * second.number, over, under, spent, apart)
+    over, under = first.over + second.under, first.under + second.over
+    return Product(first.number / second.number, over, under, spent, apart)
 
 
 def cost(name: str, size: int) -> int:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from tl_arrayapi.graph.graph import Atom, Equation, Literal, Var
 from tl_arrayapi.graph.passes.base import Rewriting, Walk, broadcast
-from tl_arrayapi.graph.passes.product import Plan, Product, combined, cost, factors, plan, without, write
+from tl_arrayapi.graph.passes.product import Plan, Product, combined, cost, factors, is_product, plan, without, write
 
 __all__ = ["scaling"]
 
@@ -20,11 +20,13 @@ scaling = Rewriting("scaling", exact=False, about="Put products in the order tha
 @scaling.rule("multiply", "divide", "negative")
 def _product(walk: Walk, e: Equation) -> Atom | None:
     result = e.results[0]
+    if not any(is_product(walk, x) for x in e.operands) and not (
+        e.name == "divide" and isinstance(e.operands[1], Literal)
+    ):
+        return None
     if len(e.operands) == 2 and e.operands[0] == e.operands[1]:
         return None  # a square
     product = factors(walk, result, whole=e)
-    if len(product.factors) < 2 and product.number == 1:
-        return None
     product = _reused(walk, e, product)
     planned = plan(product, result.dtype)
     if planned is None or planned.shape != result.shape:
@@ -47,7 +49,7 @@ def _reused(walk: Walk, e: Equation, product: Product) -> Product:
     for y in product.under:
         for x in over:
             there = walk.known(e, "divide", x, y)
-            if there is not None and there != e.results[0]:
+            if there is not None and there.number not in product.apart:
                 over[over.index(x)] = there
                 under.remove(y)
                 break
@@ -105,10 +107,10 @@ def _sum_of_products(walk: Walk, e: Equation) -> Atom | None:
     again = _term_again(walk, e)
     if again is not None:
         return again
+    if not is_product(walk, x) and not is_product(walk, y):
+        return None
     first, second = factors(walk, x), factors(walk, y)
     spent = first.spent + second.spent + cost("add", result.size)
-    if not first.spent and not second.spent:
-        return None
     second = replace(second, number=-second.number) if e.name == "subtract" else second
     planned = _without_common(first, second, result.dtype)
     if planned is None or planned.spent >= spent or planned.shape != result.shape:
@@ -133,6 +135,8 @@ def _without_common(first: Product, second: Product, dtype: str) -> Plan | None:
     over = [x for x in dict.fromkeys(first.over) if x in second.over]
     under = [x for x in dict.fromkeys(first.under) if x in second.under]
     scale = abs(first.number) if abs(first.number) == abs(second.number) else 1.0
+    if not over and not under and scale == 1 and first.number > 0 and second.number > 0:
+        return None
     terms = [Product(abs(p.number) / scale, without(p.over, over), without(p.under, under)) for p in (first, second)]
     signs = [p.number > 0 for p in (first, second)]
     plans = [plan(term, dtype) for term in terms]
