@@ -18,8 +18,8 @@ __all__ = ["BLOCK", "LARGE", "grouped"]
 LARGE = 1 << 19
 """Bytes of a result from which it is worth to go by blocks: several of these do not fit a core's cache."""
 
-BLOCK = 1 << 16
-"""Bytes of a block: some ten of these fit a core's cache, and a call of NumPy on one still costs more than the call."""
+BLOCK = 1 << 17
+"""Bytes of a block: several of these fit a core's cache, and what they take is far more than a call of NumPy does."""
 
 _HEAVY = {"call", "dot", "matmul", "reduce", "scatter", "take"}
 """What ends a run: nothing is moved across these, so that no array lives longer than it did."""

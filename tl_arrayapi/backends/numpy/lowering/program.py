@@ -1,28 +1,28 @@
-"""NumPy's program: source compiled once, workspaces in a pool."""
+"""NumPy's program: what runs, and in which memory."""
 
-import linecache
-import weakref
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from itertools import count
-from math import inf, nan
 from typing import Any
 
 import numpy
 
+from tl_arrayapi.backends.numpy.lowering.code import Code
 from tl_arrayapi.backends.numpy.lowering.groups import grouped
+from tl_arrayapi.backends.numpy.lowering.joins import joined
 from tl_arrayapi.backends.numpy.lowering.memory import ALIGNMENT, placed
 from tl_arrayapi.backends.numpy.lowering.select import select
-from tl_arrayapi.backends.numpy.lowering.write import Source, write
+from tl_arrayapi.backends.numpy.lowering.write import write
 from tl_arrayapi.backends.program import Program, Report, Runtime, Step
-from tl_arrayapi.graph.graph import Graph
+from tl_arrayapi.graph.graph import Atom, Graph
 
 __all__ = ["NumPyProgram"]
 
 _POOLED = 4
 """The most workspaces that wait for the next call."""
 
-_number_of_program = count()
+_SHARED = 1 << 20
+"""Bytes of a workspace from which all that are bound to one program share it."""
 
 
 class NumPyProgram(Program):
@@ -31,34 +31,72 @@ class NumPyProgram(Program):
     def __init__(self, graph: Graph, runtime: Runtime) -> None:
         self.graph = graph
         self._selected = select(graph, runtime)
-        self._steps = grouped(self._selected.instructions)
-        self._layout = placed(self._steps, self._selected.outputs)
-        for step in self._steps:
+        steps = grouped(self._selected.instructions)
+        self._layout = placed(steps, self._selected.outputs)
+        for step in steps:
             step.instructions = [x for x in step.instructions if x not in self._layout.needless]
-        self._written: dict[tuple[frozenset[int], frozenset[int]], _Code] = {}
+        self._steps = joined(step for step in steps if step.instructions)
+        self._written: dict[tuple[frozenset[int], frozenset[int]], Code] = {}
         self._code = self._coded(frozenset(), frozenset())
         self.source = self._code.source.text
         self._pool: deque[Callable[..., list[Any]]] = deque(maxlen=_POOLED)
+        self._shared: Any = None
+        self._turn = threading.Lock()
 
     def __call__(self, *given: Any) -> list[Any]:
         """Run in a workspace that no other call runs in."""
         try:
             run = self._pool.pop()
         except IndexError:
-            run = self._code.prepare(self._memory(), self._code.source.constants, (), ())
-        try:
-            outputs = run(*given)
-        except Exception as error:
-            self._code.note(error, self.graph)
-            raise
+            run = self._code.run(self._memory(), (), ())
+        outputs = run(*given)
         self._pool.append(run)
         return outputs
 
     def bind(self, fixed: Mapping[int, Any], outs: Mapping[int, Any]) -> Callable[..., list[Any]]:
-        """Return the program in a workspace of its own, with every view of the given and the output arrays made."""
+        """Return the program with every view of the given and the output arrays made, in a workspace that stays.
+
+        Arrays that do not lie in C order, and outputs that share memory with what is given here, are copied at each
+        call. What is given later must not share memory with ``outs``.
+        """
+        held = {i: x for i, x in fixed.items() if self._stays(x, self.graph.given[i])}
+        written = {k: x for k, x in outs.items() if self._stays(x, self.graph.outputs[k]) and x.flags.writeable}
+        for k in list(written):
+            others = [x for j, x in written.items() if j != k]
+            if any(numpy.may_share_memory(written[k], x) for x in (*fixed.values(), *others)):
+                del written[k]
+        run = self._placed(held, written)
+        if len(held) == len(fixed) and len(written) == len(outs):
+            return run
+        return _copying(run, [i for i in range(len(self.graph.given)) if i not in held], fixed, outs, written)
+
+    def _stays(self, x: Any, described: Atom) -> bool:
+        """Say whether views of ``x`` can be made once and for all."""
+        return bool(type(x) is numpy.ndarray and x.dtype is numpy.dtype(described.dtype) and x.flags.c_contiguous)
+
+    def _placed(self, fixed: Mapping[int, Any], outs: Mapping[int, Any]) -> Callable[..., list[Any]]:
         code = self._coded(frozenset(fixed), frozenset(outs))
-        arrays = [fixed[i] for i in sorted(fixed)]
-        return code.prepare(self._memory(), code.source.constants, arrays, [outs[k] for k in sorted(outs)])
+        arrays = [fixed[i] for i in sorted(fixed)], [outs[k] for k in sorted(outs)]
+        if self._layout.nbytes < _SHARED:
+            return code.run(self._memory(), *arrays)
+        # All that are bound share one large workspace, for which they take turns: whoever cannot have it has its own.
+        if self._shared is None:
+            self._shared = self._memory()
+        first, turn = code.run(self._shared, *arrays), self._turn
+        second: Callable[..., list[Any]] | None = None
+
+        def run(*given: Any) -> list[Any]:
+            nonlocal second
+            if turn.acquire(blocking=False):
+                try:
+                    return first(*given)
+                finally:
+                    turn.release()
+            if second is None:
+                second = code.run(self._memory(), *arrays)
+            return second(*given)
+
+        return run
 
     def report(self) -> Report:
         """Return the steps that run."""
@@ -76,91 +114,29 @@ class NumPyProgram(Program):
         start = -raw.ctypes.data % ALIGNMENT
         return raw[start : start + self._layout.nbytes]
 
-    def _coded(self, fixed: frozenset[int], outs: frozenset[int]) -> "_Code":
+    def _coded(self, fixed: frozenset[int], outs: frozenset[int]) -> Code:
         if (fixed, outs) not in self._written:
             source = write(self.graph, self._selected, self._steps, self._layout, fixed, outs)
-            self._written[fixed, outs] = _Code(source, self._selected.functions)
+            self._written[fixed, outs] = Code(source, self._selected.functions, self.graph)
         return self._written[fixed, outs]
 
 
-class _Code:
-    """Source, compiled: ``prepare`` makes the function that runs in one workspace."""
+def _copying(
+    run: Callable[..., list[Any]],
+    free: list[int],
+    fixed: Mapping[int, Any],
+    outs: Mapping[int, Any],
+    written: Mapping[int, Any],
+) -> Callable[..., list[Any]]:
+    """Return ``run`` with arrays of ``fixed`` handed to it at each call, and results copied to those of ``outs``."""
 
-    def __init__(self, source: Source, functions: Mapping[str, Callable[..., Any]]) -> None:
-        self.source = source
-        names = {**_NAMES, **functions}
-        self._place = f"<NumPy program {next(_number_of_program)}>"
-        # A size of time None: linecache then never looks for a file of this name.
-        linecache.cache[self._place] = (len(source.text), None, source.text.splitlines(keepends=True), self._place)
-        exec(compile(source.text, self._place, "exec"), names)
-        self.prepare: Callable[..., Callable[..., list[Any]]] = names["prepare"]
-        weakref.finalize(self.prepare, linecache.cache.pop, self._place, None)
+    def bound(*rest: Any) -> list[Any]:
+        later = iter(rest)
+        results = run(*[fixed[i] if i in fixed else next(later) for i in free])
+        for k, out in outs.items():
+            if k not in written:
+                numpy.copyto(out, results[k])
+                results[k] = out
+        return results
 
-    def note(self, error: Exception, graph: Graph) -> None:
-        """Add to an error that came from the code which equation it was, and the user's line of that."""
-        trace, number = error.__traceback__, None
-        while trace is not None:
-            if trace.tb_frame.f_code.co_filename == self._place:
-                number = self.source.equations.get(trace.tb_lineno)
-            trace = trace.tb_next
-        if number is not None and number < len(graph.equations):
-            equation = graph.equations[number]
-            operands = ", ".join(f"{x.dtype}{list(x.shape)}" for x in equation.operands)
-            error.add_note(f"in {equation.name}({operands})" + (f", at {equation.line}" if equation.line else ""))
-
-
-def _plain(x: Any, dtype: Any) -> Any:
-    """Return ``x`` as an array of NumPy's own type and byte order, in C order."""
-    return numpy.asarray(x, dtype, order="C")
-
-
-def _own(result: Any, *operands: Any) -> Any:
-    """Return what a function made as an array in C order that is no view of an operand."""
-    array = numpy.asarray(result, order="C")
-    return array if array.base is None and all(array is not x for x in operands) else array.copy()
-
-
-def _own_each(results: Any, *operands: Any) -> list[Any]:
-    return [_own(x, *operands) for x in results]
-
-
-def _cut(x: Any, by: int) -> list[Any]:
-    """Return views of ``x``, of so many elements of the first axis each."""
-    return [x[i : i + by] for i in range(0, len(x), by)]
-
-
-def _again(x: Any, count: int, last: int) -> list[Any]:
-    """Return ``x`` so many times, the last time cut to its first elements."""
-    return [x] * (count - 1) + [x[:last]]
-
-
-def _each(x: Any) -> list[Any]:
-    """Return views of the entries of ``x``."""
-    return [x[i, ...] for i in range(len(x))]
-
-
-_DTYPES = (
-    *("float16", "float32", "float64", "complex64", "complex128", "bool"),
-    *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-)
-
-_NAMES: dict[str, Any] = {
-    **{name: numpy.dtype(name) for name in _DTYPES},
-    **{f"{name}_reduce": getattr(numpy, name).reduce for name in ("add", "multiply", "maximum", "minimum")},
-    **{f"{name}_reduce": getattr(numpy, name).reduce for name in ("logical_and", "logical_or")},
-    "add_at": numpy.add.at,
-    "again": _again,
-    "array": numpy.ndarray,
-    "copyto": numpy.copyto,
-    "cut": _cut,
-    "each": _each,
-    "empty": numpy.empty,
-    "everything": slice(None),
-    "inf": inf,
-    "matmul": numpy.matmul,
-    "multiply": numpy.multiply,
-    "nan": nan,
-    "own": _own,
-    "own_each": _own_each,
-    "plain": _plain,
-}
+    return bound

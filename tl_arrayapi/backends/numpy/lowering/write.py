@@ -22,8 +22,8 @@ _LARGE = 1 << 16
 
 @dataclass(frozen=True)
 class Source:
-    """The text of ``prepare(memory, constants, fixed, outs)``, which returns the function that runs; the constants that
-    it takes, and the equation of each line, counted from 1.
+    """The text of ``prepare(memory, constants, fixed, outs, note)``, which returns the function that runs, and calls
+    ``note`` with an error before it raises it; the constants that it takes, and the equation of each line, counted from 1.
     """
 
     text: str
@@ -160,9 +160,16 @@ class _Writer:
         return [f"{x.name}({operands}, {out}{self.ref(x.result)})"]
 
     def _copy(self, x: Instruction) -> list[str]:
-        (source,) = x.operands
-        to, casting = self.ref(x.result), "" if source.dtype == x.result.dtype else ', "unsafe"'
+        (source,), result = x.operands, x.result
+        if source.whole and result.dense and not self.base(source.root)[2]:
+            # What a call brings is taken in the shape that it has; the other array is there in any.
+            source = natural(source.root)
+            result = replace(result, shape=source.shape, strides=source.strides)
+        to, casting = self.ref(result), "" if source.dtype == result.dtype else ', "unsafe"'
         return [f"copyto({to}, {self.ref(source)}{casting})"]
+
+    def _join(self, x: Instruction) -> list[str]:
+        return [f"concatenate(({', '.join(map(self.ref, x.operands))}), None, {self.ref(x.result)})"]
 
     def _fill(self, x: Instruction) -> list[str]:
         return [f"{self.method(x.result, 'fill')}(0)"]
@@ -306,7 +313,7 @@ def _deaths(steps: Sequence[Step], outputs: Sequence[View]) -> list[list[Root]]:
 
 
 def _assembled(writer: _Writer, results: list[str], equations: dict[int, int], count: int) -> Source:
-    lines = ["def prepare(memory, constants, fixed, outs):"]
+    lines = ["def prepare(memory, constants, fixed, outs, note):"]
     for names, source in (
         (list(writer.constants.values()), "constants"),
         ([f"a{i}" for i in sorted(writer.fixed)], "fixed"),
@@ -320,8 +327,17 @@ def _assembled(writer: _Writer, results: list[str], equations: dict[int, int], c
     for i, dtype in free:
         lines.append(f"        if not (type(a{i}) is array and a{i}.dtype is {dtype} and a{i}.flags.c_contiguous):")
         lines.append(f"            a{i} = plain(a{i}, {dtype})")
+    lines.append("        try:")
     shift = len(lines) + 1
-    lines += [f"        {line}" for line in writer.run]
-    lines += [f"        return [{', '.join(results)}]", "", "    return run", ""]
+    lines += [f"            {line}" for line in writer.run]
+    lines.append(f"            return [{', '.join(results)}]")
+    lines += [
+        "        except Exception as error:",
+        "            note(error)",
+        "            raise",
+        "",
+        "    return run",
+        "",
+    ]
     constants = [root.array for root in writer.constants]
     return Source("\n".join(lines), constants, {i + shift: e for i, e in equations.items()})
