@@ -52,6 +52,23 @@ def test_a_line_of_the_users_that_has_several_lines_is_shown_as_one():
     assert 'tooltip="model.py:1: f( x )"' in to_dot(Graph((HELD,), (), (broken,), ()))
 
 
+@pytest.mark.parametrize(
+    ("value", "dtype", "shown"),
+    [
+        (0.10000000149011612, "float32", "0.1"),
+        (0.3333333432674408, "float32", "0.33333334"),
+        (1e39, "float32", "1e+39"),
+        (0.10000000149011612, "float64", "0.10000000149011612"),
+        (-0.0, "float32", "-0.0"),
+        (float("nan"), "float32", "nan"),
+        (True, "bool", "True"),
+        (2j, "complex64", "2j"),
+    ],
+)
+def test_a_number_is_shown_in_the_fewest_digits_of_its_dtype(value, dtype, shown):
+    assert to_text(Graph((), (), (), (Literal(value, dtype),))) == f"inputs\noutputs   {shown}"
+
+
 def test_an_empty_graph_is_two_lines():
     assert to_text(Graph((), (), (), ())).splitlines() == ["inputs", "outputs"]
 

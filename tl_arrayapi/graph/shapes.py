@@ -63,7 +63,7 @@ def _any_scan(x: Shape, *, axis: Any = -1, **_: Any) -> Shape:
     return x
 
 
-BY_KIND: dict[str, Rule] = {
+_BY_KIND: dict[str, Rule] = {
     "elementwise": broadcast_shapes,
     "reduction": _any_reduction,
     "scan": _any_scan,
@@ -95,7 +95,7 @@ def infer_shapes(name: str, kind: str, shapes: Sequence[Shape], static: Mapping[
     """
     if (instead := VALUE_DEPENDENT.get(name)) is not None:
         raise TraceError(f"the shape of what {name} returns depends on values, which a trace has not: {instead}")
-    rule = RULES.get(name) or BY_KIND.get(kind)
+    rule = RULES.get(name) or _BY_KIND.get(kind)
     if rule is None:
         raise TraceError(f"the shape of what {name} returns is not known here: write it with functions of the standard")
     try:

@@ -1,5 +1,6 @@
 """A graph as text, a line an equation, and as a drawing for Graphviz."""
 
+import struct
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ __all__ = ["to_dot", "to_text"]
 
 # Users' lines begin in one column, unless an equation is longer than this.
 _WIDEST = 88
+# Of float32.
+_LARGEST = 3.4e38
 
 
 def to_text(graph: Graph) -> str:
@@ -105,7 +108,20 @@ def _typed_all(values: Iterable[Var]) -> str:
 
 
 def _named(x: Atom) -> str:
-    return str(x.value) if type(x) is Literal else repr(x)
+    return _number(x.value, x.dtype) if isinstance(x, Literal) else repr(x)
+
+
+def _number(value: Any, dtype: str) -> str:
+    """Return a number in the fewest digits that tell it from all others of its dtype: 0.1 of float32 has 17 as a
+    Python float.
+    """
+    if dtype == "float32" and type(value) is float and abs(value) < _LARGEST:
+        single = struct.pack("f", value)
+        for digits in range(6, 9):
+            short = float(f"{value:.{digits}g}")
+            if struct.pack("f", short) == single:
+                return repr(short)
+    return str(value)
 
 
 def _call(equation: Equation, value: str | None = None) -> str:
