@@ -23,7 +23,8 @@ _LARGE = 1 << 16
 @dataclass(frozen=True)
 class Source:
     """The text of ``prepare(memory, constants, fixed, outs, note)``, which returns the function that runs, and calls
-    ``note`` with an error before it raises it; the constants that it takes, and the equation of each line, counted from 1.
+    ``note`` with an error before it raises it; the constants that it takes; and the equation of each line, counted
+    from 1.
     """
 
     text: str
