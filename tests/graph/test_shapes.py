@@ -16,8 +16,10 @@ from tests.proof.calls import calls
 from tests.proof.catalogue import CATALOGUE
 from tl_arrayapi.autograd.primitive import PRIMITIVES, Primitive
 from tl_arrayapi.errors import ArgumentError, IndexShapeError, ShapeError, StructureError, TLError, TraceError
+from tl_arrayapi.graph.shape_rules.common import broadcast_shapes
 from tl_arrayapi.graph.shape_rules.elementwise import OPERANDS
-from tl_arrayapi.graph.shapes import KINDS, RULES, VALUE_DEPENDENT, broadcast_shapes, infer_shapes, selected_shape
+from tl_arrayapi.graph.shape_rules.indexing import selected_shape
+from tl_arrayapi.graph.shapes import KINDS, RULES, VALUE_DEPENDENT, infer_shapes
 
 Shape = tuple[int, ...]
 

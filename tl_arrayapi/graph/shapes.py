@@ -14,12 +14,12 @@ from tl_arrayapi.graph.shape_rules.common import Rule, Shape, Shapes, axis_of, b
 from tl_arrayapi.graph.shape_rules.creation import CREATION
 from tl_arrayapi.graph.shape_rules.elementwise import ELEMENTWISE
 from tl_arrayapi.graph.shape_rules.fourier import FOURIER
-from tl_arrayapi.graph.shape_rules.indexing import INDEXING, selected_shape
+from tl_arrayapi.graph.shape_rules.indexing import INDEXING
 from tl_arrayapi.graph.shape_rules.linear import LINEAR
 from tl_arrayapi.graph.shape_rules.movement import MOVEMENT
 from tl_arrayapi.graph.shape_rules.reduction import REDUCTION, SCAN
 
-__all__ = ["KINDS", "RULES", "VALUE_DEPENDENT", "broadcast_shapes", "infer_shapes", "selected_shape"]
+__all__ = ["KINDS", "RULES", "VALUE_DEPENDENT", "infer_shapes"]
 
 
 def _cast(x: Shape, *, dtype: Any, copy: Any = True, device: Any = None) -> Shape:
