@@ -35,6 +35,7 @@ docs: .venv-docs/installed
 	.venv-docs/bin/sphinx-build --fail-on-warning --keep-going --fresh-env -q -b html docs build/docs
 
 bench: .venv-bench/installed
+	.venv-bench/bin/python -m benchmarks.compiled
 	.venv-bench/bin/python -m benchmarks.eager
 	.venv-bench/bin/python -m benchmarks.transforms
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.command import Benchmark, Measure
 from benchmarks.goals import judge_compiled
-from benchmarks.peers import COMPILED, COMPILERS
+from benchmarks.peers import COMPILED, COMPILERS, ON_COMPILERS
 from benchmarks.report_compiled import render
 from benchmarks.workloads import MAKERS
 
@@ -27,6 +27,7 @@ def _measure(measured: Measure, rounds: int, threads: int) -> dict[str, Any]:
             "first": {peer: measured("first", peer) for peer in COMPILERS},
             "compilation": measured("compilation", str(rounds)),
             "memory": {name: {peer: measured("memory", peer, name) for peer in COMPILED} for name in ("W4", "W5")},
+            "libraries": {name: measured("workload", name, str(rounds), *ON_COMPILERS) for name in ("W2", "W6")},
             "dask": measured("dask_compiled", str(rounds)),
         }
     return {**found, "workloads": {name: measured("workload", name, str(rounds), *COMPILED) for name in MAKERS}}

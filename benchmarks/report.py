@@ -12,7 +12,7 @@ from benchmarks.peers import EAGER, TITLES
 from benchmarks.timing import ratio, spread
 
 __all__ = ["goal_table", "memory_table", "notes", "number", "render", "setting", "split", "step_tables", "table"]
-__all__ += ["timing", "write"]
+__all__ += ["times_table", "timing", "write"]
 
 
 def render(results: Mapping[str, Any], goals: Sequence[Goal], command: str) -> str:
@@ -45,7 +45,7 @@ def step_tables(workloads: Mapping[str, Any], peers: Sequence[str]) -> list[str]
 
     return [
         "**One training step.** Median, and half the distance of the quartiles in percent of it.",
-        _workloads(workloads, peers, lambda seconds, peer: timing(seconds[peer])),
+        times_table(workloads, peers),
         f"**The same as ratios:** the peer's time over that of {TITLES[base]}; above 1, that is faster.",
         _workloads(workloads, peers, ratio_to_base),
     ]
@@ -88,6 +88,11 @@ def _cpu() -> str:
 def number(value: float) -> str:
     """Write three significant digits, without an exponent."""
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def times_table(workloads: Mapping[str, Any], peers: Sequence[str]) -> str:
+    """Return a table of the times of a step, a row a workload and a column a peer."""
+    return _workloads(workloads, peers, lambda seconds, peer: timing(seconds[peer]))
 
 
 def _workloads(

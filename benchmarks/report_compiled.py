@@ -6,8 +6,8 @@ from typing import Any
 
 from benchmarks.compilation import PARTS
 from benchmarks.goals import ON_DASK, Goal
-from benchmarks.peers import COMPILED, TITLES
-from benchmarks.report import goal_table, memory_table, notes, number, setting, step_tables, table, timing
+from benchmarks.peers import COMPILED, ON_COMPILERS, TITLES
+from benchmarks.report import goal_table, memory_table, notes, number, setting, step_tables, table, times_table, timing
 from benchmarks.timing import ratio
 
 __all__ = ["render"]
@@ -21,6 +21,11 @@ def render(results: Mapping[str, Any], goals: Sequence[Goal], command: str) -> s
         parts += ["**The first step**, compilation included, ms.", _first(first)]
     if "cases" in results.get("compilation", {}):
         parts += [f"**What compiling takes {TITLES['ours_compiled']}**, ms.", _compilation(results["compilation"])]
+    if results.get("libraries"):
+        parts += [
+            "**The same module on libraries with a compiler of their own**, beside a step written for that.",
+            times_table(results["libraries"], ON_COMPILERS),
+        ]
     if results.get("memory"):
         parts += ["**Peak memory** over what the process held before, MB.", memory_table(results["memory"], COMPILED)]
     on_dask = {case: results["dask"][case] for case in ON_DASK if case in results.get("dask", {})}
@@ -32,6 +37,7 @@ def render(results: Mapping[str, Any], goals: Sequence[Goal], command: str) -> s
         **results["workloads"],
         **{f"first step, {TITLES[peer]}": found for peer, found in results.get("first", {}).items()},
         "compilation": results.get("compilation", {}),
+        **{f"{name} on libraries": found for name, found in results.get("libraries", {}).items()},
         "Dask": results.get("dask", {}),
     }
     return "\n\n".join([*parts, *notes(measured, results.get("memory", {}))]) + "\n"

@@ -13,11 +13,13 @@ import numpy as np
 
 from benchmarks.workloads import Workload
 
-__all__ = ["COMPILED", "COMPILERS", "EAGER", "TITLES", "Runner", "prepare"]
+__all__ = ["COMPILED", "COMPILERS", "EAGER", "ON_COMPILERS", "TITLES", "Runner", "prepare"]
 
 TITLES = {
     "ours": "tl_arrayapi",
     "ours_compiled": "tl_arrayapi, compiled",
+    "ours_torch": "tl_arrayapi on PyTorch, compiled",
+    "ours_jax": "tl_arrayapi on JAX, compiled",
     "naive": "NumPy, naive",
     "h2": "NumPy, H2",
     "torch_eager": "torch",
@@ -32,6 +34,7 @@ TITLES = {
 EAGER = ("ours", "naive", "h2", "torch_eager", "hips", "mygrad_eager")
 COMPILERS = ("ours_compiled", "torch_compiled", "jax_jit")
 COMPILED = ("ours_compiled", "h2", "jax_jit", "torch_compiled", "ours", "naive", "torch_eager", "hips", "mygrad_eager")
+ON_COMPILERS = ("ours_torch", "torch_compiled", "ours_jax", "jax_jit")
 
 
 @dataclass(frozen=True)

@@ -31,15 +31,15 @@ def prepare(workload: Workload) -> Runner:
 
 def runner(workload: Workload, made: tl.ScalarModule) -> Runner:
     """Run the workload with the module, whose parameters become the workload's."""
-    made.set_params(workload.params)
+    made.set_params(made.asarrays(workload.params))
     if workload.loss is None:
         return _update(workload, made)
-    inputs, lr = tuple(workload.inputs), workload.lr
+    inputs, lr = made.asarrays(workload.inputs), workload.lr
     return Runner(lambda: made.step(lr, inputs), lambda: made.params, lambda: made.loss_and_grads(inputs))
 
 
 def _update(workload: Workload, made: tl.ScalarModule) -> Runner:
-    optimizer, grads = tl.optim.adam(workload.lr), workload.inputs
+    optimizer, grads = tl.optim.adam(workload.lr), made.asarrays(workload.inputs)
     state = made.init_optim(optimizer)
 
     def step() -> None:

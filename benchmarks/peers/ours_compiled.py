@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 import tl_arrayapi as tl
 from benchmarks.peers import Runner, ours
 from benchmarks.peers.probe import RATE, gradients
@@ -11,9 +13,9 @@ from benchmarks.workloads import Workload
 __all__ = ["compilations", "module", "prepare", "runner"]
 
 
-def module(workload: Workload) -> tl.ScalarModule:
-    """Make a module of the workload's loss; its parameters are zeros."""
-    return ours.module(workload, backend="compiled")
+def module(workload: Workload, xp: object = None) -> tl.ScalarModule:
+    """Make a module of the workload's loss on the library ``xp``; its parameters are zeros."""
+    return ours.module(workload, xp, backend="compiled")
 
 
 def prepare(workload: Workload) -> Runner:
@@ -22,14 +24,14 @@ def prepare(workload: Workload) -> Runner:
 
 def runner(workload: Workload, made: tl.ScalarModule) -> Runner:
     """Run the workload with the module, whose parameters become the workload's."""
-    inputs = tuple(workload.inputs)
+    inputs = made.asarrays(workload.inputs)
 
     def loss_and_grads() -> tuple[Any, Any]:
         before = made.params
         value = made.step(RATE, inputs)
         after = made.params
         made.set_params(before)
-        return value, gradients(before, after)
+        return value, gradients([np.asarray(p) for p in before], [np.asarray(p) for p in after])
 
     found = replace(ours.runner(workload, made), programs=lambda: len(compilations(made)))
     return replace(found, loss_and_grads=loss_and_grads) if workload.loss else found

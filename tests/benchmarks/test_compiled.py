@@ -8,7 +8,7 @@ import pytest
 import tl_arrayapi as tl
 from benchmarks import compilation, compiled, first
 from benchmarks.goals import judge_compiled
-from benchmarks.peers import COMPILED, COMPILERS, TITLES
+from benchmarks.peers import COMPILED, COMPILERS, ON_COMPILERS
 from benchmarks.report_compiled import render
 from benchmarks.worker import MEASUREMENTS
 from benchmarks.workloads import MAKERS
@@ -32,6 +32,7 @@ FAST = {
     "compilation": {
         "cases": dict.fromkeys(("W3", "a loss of 200 equations", "W3, a last partial batch"), PARTS),
     },
+    "libraries": {"W6": {"title": "a title", "seconds": {"ours_jax": [2e-3], "jax_jit": [1e-3]}, "notes": {}}},
     "memory": {"W4": {"ours_compiled": {"megabytes": 75.0}, "h2": {"megabytes": 76.0}, "hips": {"note": "no /proc"}}},
     "dask": {"mlp": ON_DASK, "logistic": ON_DASK},
 }
@@ -40,6 +41,7 @@ NOTHING = {
     "workloads": {"W1": {"error": "MemoryError"}},
     "first": {"jax_jit": {"error": "RuntimeError: no XLA"}},
     "compilation": {"error": "TraceError"},
+    "libraries": {"W2": {"error": "BackendError"}},
     "dask": {"error": "KilledWorker"},
 }
 
@@ -102,7 +104,12 @@ def test_memory_is_held_to_the_hand_written_step():
 def test_misses_and_failures_are_in_the_report():
     text = render(NOTHING, judge_compiled(NOTHING), "command")
     assert text.count("**missed**") == 23
-    for said in ("- W1: MemoryError", "- first step, JAX, jitted: RuntimeError: no XLA", "- Dask: KilledWorker"):
+    for said in (
+        "- W1: MemoryError",
+        "- first step, JAX, jitted: RuntimeError: no XLA",
+        "- Dask: KilledWorker",
+        "- W2 on libraries: BackendError",
+    ):
         assert said in text
     text = render(FAST, [], "command")
     assert "- W1, MyGrad: ImportError: no mygrad" in text
@@ -117,6 +124,7 @@ def test_the_report_has_times_ratios_and_what_compiling_takes():
     assert "| JAX, jitted | 200 | 300 |" in text
     assert "| W3 | 31 → 20 | 3.00 | 2.00 | 1.00 | 7000 us ±0% |" in text
     assert "| W4 | 75 | 76 |" in text
+    assert "| **W6** a title | – | – | 2000 us ±0% | 1000 us ±0% |" in text
     assert "| 4000 | 100 | 40.0 | 2000 ms ±0% | 100 ms ±0% | 20.0 |" in text
 
 
@@ -135,6 +143,7 @@ def test_every_measurement_is_one_of_the_workers(threads, once):
     assert names == {"versions", "workload"} | once
     assert names <= MEASUREMENTS.keys()
     assert ("workload", "W7", "3", *COMPILED) in asked
+    assert (("workload", "W6", "3", *ON_COMPILERS) in asked) is (threads == 1)
 
 
 def test_first_steps_are_timed_in_a_process_that_has_compiled_before(monkeypatch):
@@ -172,4 +181,4 @@ def test_the_recurrent_loss_is_that_of_a_loop_by_hand():
 
 
 def test_compilers_are_among_those_that_are_timed():
-    assert set(COMPILERS) < set(COMPILED) <= TITLES.keys()
+    assert set(COMPILERS) < set(COMPILED)

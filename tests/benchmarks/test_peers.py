@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from benchmarks.check import FellBackError, WrongResultError, check, check_compiled
-from benchmarks.peers import COMPILED, COMPILERS, EAGER, TITLES, Runner, prepare, probe
+from benchmarks.peers import COMPILED, EAGER, ON_COMPILERS, TITLES, Runner, prepare, probe
 from benchmarks.workloads import workload
 
 NEEDS = {
     "torch_eager": "torch",
     "torch_compiled": "torch",
     "jax_jit": "jax",
+    "ours_torch": "torch",
+    "ours_jax": "jax",
     "hips": "autograd",
     "mygrad_eager": "mygrad",
 }
@@ -31,12 +33,12 @@ def test_a_peer_agrees_with_float64(peer, name):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # PyTorch's own
 @pytest.mark.parametrize("name", ["W1", "W7"])
-def test_torch_compile_agrees_with_float64_and_compiles_one_program(name):
-    pytest.importorskip("torch")
+@pytest.mark.parametrize("peer", ["torch_compiled", "ours_torch", "ours_jax"])
+def test_a_compiler_agrees_with_float64_and_makes_one_program(peer, name):
+    pytest.importorskip(NEEDS[peer])
     made = workload(name)
-    runner = prepare("torch_compiled", made)
-    check("torch_compiled", runner, made, made.truth())
-    check_compiled("torch_compiled", runner, made)
+    runner = prepare(peer, made)
+    check(peer, runner, made, made.truth())
     assert runner.programs() == 1
 
 
@@ -89,4 +91,4 @@ def test_a_step_at_a_great_rate_shows_the_gradients():
 
 
 def test_every_peer_has_a_title():
-    assert {*EAGER, *COMPILED, *COMPILERS} <= TITLES.keys()
+    assert {*EAGER, *COMPILED, *ON_COMPILERS} <= TITLES.keys()
