@@ -49,7 +49,7 @@ def interleave(steps: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str,
     found: dict[str, list[float]] = {name: [] for name in steps}
     names = list(steps)
     for i in range(rounds):
-        shift = i % len(names)
+        shift = i % len(names) if names else 0
         for name in names[shift:] + names[:shift]:
             found[name].append(fastest(steps[name]))
     return found
