@@ -1,0 +1,81 @@
+"""Every pass, and the pipeline, on graphs that nobody thought of."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.graph.passes.random_graphs import SMOOTH, graphs, tame, wild
+from tests.graph.passes.running import as_dtype, lines, run, same_bits
+from tl_arrayapi.graph import Graph
+from tl_arrayapi.graph.passes.base import Pass
+from tl_arrayapi.graph.passes.pipeline import PASSES, optimise
+from tl_arrayapi.graph.verify import verify
+
+EXACT = [p for p in PASSES if p.exact]
+OTHERS = [p for p in PASSES if not p.exact]
+LARGEST = 1e6
+
+
+@settings(max_examples=400, deadline=None)
+@given(data=st.data())
+def test_the_exact_pipeline_keeps_every_bit(data: Any):
+    graph = data.draw(graphs())
+    arrays = data.draw(wild(graph))
+    found = optimise(graph, reassociate=False)
+    verify(found)
+    assert same_bits(run(graph, *arrays), run(found, *arrays)), "\n".join([*lines(graph), "", *lines(found)])
+
+
+@pytest.mark.parametrize("one", EXACT, ids=lambda p: p.name)
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_an_exact_pass_keeps_every_bit(one: Pass, data: Any):
+    graph = data.draw(graphs())
+    arrays = data.draw(wild(graph))
+    found = one(graph)
+    verify(found)
+    assert same_bits(run(graph, *arrays), run(found, *arrays)), "\n".join([*lines(graph), "", *lines(found)])
+
+
+def _bounded(graph: Graph, arrays: list[Any]) -> tuple[list[Any], float] | None:
+    """Return the outputs in float64 and the largest value on the way to them; None where something grows too large for
+    roundings to be told from errors.
+    """
+    wide = as_dtype(graph, "float64")
+    everything = Graph(wide.inputs, (), wide.equations, tuple(v for e in wide.equations for v in e.results))
+    values = [x for x in run(everything, *[a.astype("float64") for a in arrays]) if x.dtype.kind == "f"]
+    largest = float(np.max([np.max(np.abs(x), initial=1.0) for x in values], initial=1.0))
+    if not largest < LARGEST:
+        return None
+    return run(wide, *[a.astype("float64") for a in arrays]), largest
+
+
+def _hold(graph: Graph, found: Graph, arrays: list[Any]) -> None:
+    verify(found)
+    known = _bounded(graph, arrays)
+    if known is None or any(
+        e.name in ("sign", "equal", "less", "less_equal", "greater", "greater_equal") for e in graph.equations
+    ):
+        return
+    truth, largest = known
+    for x, y, z in zip(run(found, *arrays), truth, run(graph, *arrays), strict=True):
+        allowed = 16 * np.abs(z - y) + 256 * np.finfo("float32").eps * largest
+        text = "\n".join([*lines(graph), "", *lines(found)])
+        assert x.shape == y.shape and x.dtype == z.dtype, text
+        assert np.all(np.abs(x - y) <= allowed), text
+
+
+@settings(max_examples=500, deadline=None)
+@given(graph=graphs(SMOOTH, orders=()), seed=st.integers(0, 99))
+def test_the_pipeline_keeps_values_within_roundings(graph: Graph, seed: int):
+    _hold(graph, optimise(graph), tame(graph, seed))
+
+
+@pytest.mark.parametrize("one", OTHERS, ids=lambda p: p.name)
+@settings(max_examples=40, deadline=None)
+@given(graph=graphs(SMOOTH, orders=()), seed=st.integers(0, 99))
+def test_a_reassociating_pass_keeps_values_within_roundings(one: Pass, graph: Graph, seed: int):
+    _hold(graph, one(graph), tame(graph, seed))
