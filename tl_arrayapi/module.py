@@ -166,6 +166,7 @@ class ScalarModule:
             tuple(self.definition.param_shapes),
             self._dtype,
             self._xp,
+            self.check_inputs,
             self._device,
             self.options.fast_kernels,
         )
@@ -299,7 +300,6 @@ class ScalarModule:
     # ---- running
     def forward(self, xs: Sequence[Any]) -> Any:
         """Return the loss on one tuple of inputs, a 0-d array; nothing changes."""
-        self.check_inputs(xs)
         return self._run(self._runner.forward)(self._params, xs, self._without_key)
 
     def losses(self, columns: Sequence[Any]) -> Any:
@@ -323,7 +323,6 @@ class ScalarModule:
 
     def loss_and_grads(self, xs: Sequence[Any]) -> tuple[Any, list[Any]]:
         """Return the loss and the gradients of all parameters, zeros where one is frozen, from one run."""
-        self.check_inputs(xs)
         value, grads = self._run(self._runner.loss_and_grads)(self._params, xs, self._keywords())
         found = dict(zip(self._trainable, grads, strict=True))
         zeros = self.backend.namespace.zeros_like
@@ -340,7 +339,6 @@ class ScalarModule:
     def step(self, lr: Any, xs: Sequence[Any]) -> Any:
         """Take one step of gradient descent, p - lr g for every trainable parameter; return the loss before it."""
         rate = nonnegative("lr", lr)
-        self.check_inputs(xs)
         value, params = self._run(self._runner.step)(self._params, rate, xs, self._keywords())
         if self.backend.lazy:
             value, params = _computed(self.backend, (value, params))
@@ -360,7 +358,6 @@ class ScalarModule:
     def step_with_loss(self, opt: Optimizer, state: Any, xs: Sequence[Any]) -> tuple[Any, Any]:
         """Take one step of ``opt``; return its new state, and the loss before the step, from one run of the loss."""
         _check_optimizer(opt)
-        self.check_inputs(xs)
         value, params, state = self._run(self._runner.step_with)(opt, state, self._params, xs, self._keywords())
         self._params, state, value = _computed(self.backend, (params, state, value))
         self.steps_done += 1

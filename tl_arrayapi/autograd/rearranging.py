@@ -4,7 +4,7 @@ import numbers
 from typing import Any
 
 from tl_arrayapi.autograd.axes import from_front
-from tl_arrayapi.errors import ArgumentError, BackendError, DTypeError, ShapeError
+from tl_arrayapi.errors import ArgumentError, BackendError, DTypeError, ShapeError, TraceError
 
 __all__ = ["repeat"]
 
@@ -49,6 +49,11 @@ def _total(xp: Any, repeats: Any, count: int) -> int:
         raise BackendError(
             f"{xp.backend.name} computes nothing before it is asked to, and the length of a repeat by an array "
             "would be unknown: give the repeats as an integer, or as a tuple of integers"
+        )
+    if xp.ground.traces:
+        raise TraceError(
+            "the length of a repeat by an array depends on values, which a trace has not: give them as an integer, "
+            "or as a tuple of integers"
         )
     if bool(xp.any(repeats < 0)):
         raise ArgumentError("repeat takes numbers of repeats that are 0 or more; got a negative one in the array")

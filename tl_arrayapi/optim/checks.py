@@ -39,6 +39,8 @@ def nonnegative(name: str, value: Any) -> float:
     >>> nonnegative("lr", 1)
     1.0
     """
+    if type(value) is float and 0 <= value < math.inf:
+        return value
     expected = "a finite number of at least 0"
     number = _real(name, value, expected)
     if number < 0:

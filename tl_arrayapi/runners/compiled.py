@@ -25,6 +25,8 @@ from tl_arrayapi.runners.state import Parts, Place, places_of, put_together, tak
 __all__ = ["CompiledRunner"]
 
 _MOST_PROGRAMS = 64
+_MOST_BOUND = 8  # programs bound to flat arrays that others take turns with
+_MOST_READY = 15  # shapes of inputs, besides the last one
 
 _Arrays = Sequence[Any]
 _Body = Callable[[list[_Arrays], _Arrays, _Arrays], tuple[list[Any], list[_Arrays]]]
@@ -34,13 +36,46 @@ _Body = Callable[[list[_Arrays], _Arrays, _Arrays], tuple[list[Any], list[_Array
 class _Made:
     """A program, and the same bound to the flat arrays that it reads and writes."""
 
-    __slots__ = ("bound", "compilation", "groups", "numbers", "used")
+    __slots__ = ("bound", "compilation", "groups", "numbers", "read")
 
     def __init__(self, compilation: Compilation, groups: int, numbers: list[Any]) -> None:
         self.compilation = compilation
         self.groups = groups
         self.numbers = numbers
+        self.read: list[Flat] = []
         self.bound: dict[tuple[int, ...], tuple[list[Flat], Callable[..., list[Any]]]] = {}
+
+
+class _Ready:
+    """A step of gradient descent from parameters that are where it left them, for inputs of shapes that it knows."""
+
+    __slots__ = ("_captured", "_expected", "_frozen", "_guarded", "_rate", "_run", "_stepped")
+
+    def __init__(
+        self, xs: Sequence[Any], run: Callable[..., list[Any]], rate: Any, frozen: Any, captured: Any, stepped: Any
+    ) -> None:
+        self._expected = [(type(x), x.shape, x.dtype) for x in xs]
+        self._guarded = is_guarded()
+        self._run = run
+        self._rate = rate
+        self._frozen = frozen
+        self._captured = captured
+        self._stepped = stepped
+
+    def fits(self, xs: Any) -> bool:
+        """Say whether ``xs`` are inputs like those that were checked when this was made."""
+        if type(xs) is not tuple or len(xs) != len(self._expected):
+            return False
+        for x, (kind, shape, dtype) in zip(xs, self._expected, strict=True):
+            if type(x) is not kind or x.dtype is not dtype or x.shape != shape:
+                return False
+        return is_guarded() is self._guarded and not is_debugging()
+
+    def step(self, rate: float, xs: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """Return the loss, and the parameters after the step."""
+        self._rate[()] = rate
+        value, _ = self._run(*self._frozen, *xs, *self._captured)
+        return value, self._stepped
 
 
 class CompiledRunner:
@@ -58,6 +93,10 @@ class CompiledRunner:
         self._layout = Layout(problem.chosen(problem.shapes))
         backend = problem.xp.backend
         self._pool = Pool(self._layout, problem.dtype, backend) if backend.flat and self._layout.size else None
+        self._pair: tuple[tuple[Flat, Sequence[Any]], tuple[Flat, Sequence[Any]]] | None = None
+        """The flat arrays that steps of gradient descent go between, each with the list of all parameters then."""
+        self._ready: dict[int, list[_Ready]] = {}
+        """The steps from one of these lists, by its identity."""
         self._frozen = [i for i in range(len(problem.shapes)) if i not in problem.trainable]
 
     # ---- what a module asks for
@@ -65,6 +104,7 @@ class CompiledRunner:
         """Return the loss."""
         if is_debugging():
             return self._eager.forward(params, xs, keywords)
+        self._problem.check(xs)
         given, named = self._given(params, xs, keywords)
 
         def body(groups: list[_Arrays], numbers: _Arrays, arrays: _Arrays) -> Any:
@@ -91,6 +131,7 @@ class CompiledRunner:
         """Return the loss and its gradients."""
         if is_debugging():
             return self._eager.loss_and_grads(params, xs, keywords)
+        self._problem.check(xs)
         given, named = self._given(params, xs, keywords)
 
         def body(groups: list[_Arrays], numbers: _Arrays, arrays: _Arrays) -> Any:
@@ -104,9 +145,14 @@ class CompiledRunner:
         self, params: Sequence[Any], rate: float, xs: Sequence[Any], keywords: dict[str, Any]
     ) -> tuple[Any, list[Any]]:
         """Return the loss, and the parameters after a step of gradient descent."""
+        for ready in self._ready.get(id(params), ()):
+            if not keywords and ready.fits(xs):
+                with self._lock:
+                    return ready.step(rate, xs)
         problem = self._problem
         if is_debugging():
             return self._eager.step(params, rate, xs, keywords)
+        problem.check(xs)
         if not problem.trainable:
             return self.loss_and_grads(params, xs, keywords)[0], list(params)
         given, named = self._given(params, xs, keywords)
@@ -115,8 +161,12 @@ class CompiledRunner:
             value, grads = self._loss_and_grads(groups[0], arrays, named)
             return [value], [[p - numbers[0] * g for p, g in zip(groups[0], grads, strict=True)]]
 
-        (value,), (stepped,) = self._run(("step", *named), body, [problem.chosen(params)], (rate,), given)
-        return value, problem.stored(params, stepped)
+        made = self._program(("step", *named), body, 1, 1, given)
+        with self._lock:
+            if self._pool is None:
+                (value,), (stepped,) = self._apart(made, [problem.chosen(params)], (rate,), given)
+                return value, problem.stored(params, stepped)
+            return self._stepped(self._pool, made, params, rate, xs, given)
 
     def step_with(
         self, opt: Optimizer, state: Any, params: Sequence[Any], xs: Sequence[Any], keywords: dict[str, Any]
@@ -125,6 +175,7 @@ class CompiledRunner:
         if is_debugging() or opt.update is None or opt.scalars is None or not self._problem.trainable:
             value, grads = self.loss_and_grads(params, xs, keywords)
             return value, *self._eager.apply(opt, state, params, grads)
+        self._problem.check(xs)
         given, named = self._given(params, xs, keywords)
         parts, inputs = self._parts(state), len(given)
 
@@ -210,14 +261,17 @@ class CompiledRunner:
         self, name: tuple[Any, ...], body: _Body, groups: list[_Arrays], numbers: Sequence[float], given: list[Any]
     ) -> tuple[list[Any], list[list[Any]]]:
         """Run the program of ``body``; return its results, and the new groups as lists of arrays."""
-        key = (name, tuple([(x.shape, x.dtype) for x in given]), is_guarded())
+        made = self._program(name, body, len(groups), len(numbers), given)
         with self._lock:
-            made = self._programs.get(key)
-            if made is None:
-                made = self._compile(key, body, len(groups), len(numbers), given)
             if self._pool is None:
                 return self._apart(made, groups, numbers, given)
             return self._flat(self._pool, made, groups, numbers, given)
+
+    def _program(self, name: tuple[Any, ...], body: _Body, groups: int, numbers: int, given: list[Any]) -> _Made:
+        """Return the program of ``body`` for the shapes and dtypes of ``given``, made if there is none."""
+        key = (name, tuple([(x.shape, x.dtype) for x in given]), is_guarded())
+        with self._lock:
+            return self._programs.get(key) or self._compile(key, body, groups, numbers, given)
 
     def _flat(
         self, pool: Pool, made: _Made, groups: list[_Arrays], numbers: Sequence[float], given: list[Any]
@@ -225,27 +279,60 @@ class CompiledRunner:
         flats: list[Flat] = []
         for group in groups:
             flats.append(pool.find(group) or pool.filled(group, flats))
-        for _ in range(made.groups):
-            flats.append(pool.take(flats))
-        key = tuple(map(id, flats))
-        bound = made.bound.get(key)
-        if bound is None:
-            if len(made.bound) > 8:
-                made.bound.clear()
-            bound = made.bound[key] = flats, self._bound(made, flats, len(groups))
+        # What was read last, if nobody holds it any more, so that steps go to and fro between the same two.
+        before, made.read = made.read, flats[: made.groups]
+        if len(before) == made.groups and all(flat not in flats and flat.is_free for flat in before):
+            flats += before
+        else:
+            for _ in range(made.groups):
+                flats.append(pool.take(flats))
+        bound = self._bound(made, flats, len(groups))
         for place, x in zip(made.numbers, numbers, strict=True):
             place[()] = x
-        results = bound[1](*given, *made.compilation.captured)
+        results = bound(*given, *made.compilation.captured)
         if not made.groups:
             return results, []
         return results[: -made.groups], [flat.views for flat in flats[len(groups) :]]
 
+    def _stepped(
+        self, pool: Pool, made: _Made, params: Sequence[Any], rate: float, xs: Sequence[Any], given: list[Any]
+    ) -> tuple[Any, Any]:
+        """Take a step of gradient descent from one of two flat arrays to the other, and be ready for the next ones."""
+        if self._pair is None or not any(params is held for _, held in self._pair):
+            self._ready.clear()
+            self._pair = None
+            chosen = self._problem.chosen(params)
+            source = pool.find(chosen)
+            if source is None:
+                source = pool.filled(chosen, [])
+                params = self._problem.stored(params, source.views)
+            target = pool.take([source])
+            self._pair = ((source, params), (target, self._problem.stored(params, target.views)))
+        (source, held), (target, stepped) = sorted(self._pair, key=lambda side: side[1] is not params)
+        bound = self._bound(made, [source, target], 1)
+        if len(given) == len(self._frozen) + len(xs):  # no key, which would be another one at every step
+            frozen, captured = given[: len(self._frozen)], made.compilation.captured
+            ready = _Ready(xs, bound, made.numbers[0], frozen, captured, stepped)
+            self._ready[id(held)] = [ready, *self._ready.get(id(held), [])[:_MOST_READY]]
+            return ready.step(rate, xs)
+        made.numbers[0][()] = rate
+        value, _ = bound(*given, *made.compilation.captured)
+        return value, stepped
+
     def _bound(self, made: _Made, flats: list[Flat], sources: int) -> Callable[..., list[Any]]:
+        """Return the program bound to flat arrays: the ``sources`` first ones to read, and the others to write."""
+        key = tuple(map(id, flats))
+        if key in made.bound:
+            return made.bound[key][1]
         program, graph = made.compilation.program, made.compilation.graph
         held = [*(flat.whole for flat in flats[:sources]), *made.numbers]
         first = len(graph.outputs) - made.groups
         outs = {first + i: flat.whole for i, flat in enumerate(flats[sources:])}
-        return program.bind(dict(enumerate(held)), outs)
+        if len(made.bound) >= _MOST_BOUND:
+            made.bound.clear()
+        bound = program.bind(dict(enumerate(held)), outs)
+        made.bound[key] = list(flats), bound
+        return bound
 
     def _apart(
         self, made: _Made, groups: list[_Arrays], numbers: Sequence[float], given: list[Any]

@@ -21,6 +21,7 @@ class EagerRunner:
     def forward(self, params: Sequence[Any], xs: Sequence[Any], keywords: dict[str, Any]) -> Any:
         """Return the loss."""
         problem = self._problem
+        problem.check(xs)
         return problem.checked(evaluate(problem.loss, (*params, *xs), keywords, problem.xp))
 
     def losses(self, params: Sequence[Any], columns: Sequence[Any], keywords: dict[str, Any]) -> Any:
@@ -39,6 +40,7 @@ class EagerRunner:
         problem = self._problem
         if not problem.trainable:
             return self.forward(params, xs, keywords), ()
+        problem.check(xs)
         value, grads = self._value_and_grad(*params, *xs, **keywords)
         return problem.checked(value), grads
 

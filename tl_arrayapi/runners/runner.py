@@ -22,6 +22,8 @@ class Problem:
     shapes: tuple[tuple[int, ...], ...]
     dtype: Any
     xp: Namespace
+    check: Callable[[Any], None]
+    """Raises where something is not one tuple of inputs; runners check what they are given."""
     device: Any = None
     fast_kernels: bool = True
 

@@ -35,31 +35,31 @@ class Parts:
 def taken_apart(state: Any, is_slot: Callable[[list[Any]], bool], is_array: Callable[[Any], bool]) -> Parts:
     """Return the parts of ``state``."""
     parts = Parts()
-
-    def visit(x: Any) -> tuple[Any, Any]:
-        kind = type(x)
-        if kind is int:
-            parts.counts.append(x)
-            return Place(("count", len(parts.counts) - 1)), int
-        if kind is list and is_slot(x):
-            parts.slots.append(x)
-            return Place(("slot", len(parts.slots) - 1)), "slot"
-        if kind is dict:
-            found = {name: visit(item) for name, item in x.items()}
-            return {name: structure for name, (structure, _) in found.items()}, (
-                kind,
-                tuple([(name, key) for name, (_, key) in found.items()]),
-            )
-        if kind is list or kind is tuple:
-            items = [visit(item) for item in x]
-            return kind([structure for structure, _ in items]), (kind, tuple([key for _, key in items]))
-        if is_array(x):
-            parts.loose.append(x)
-            return Place(("loose", len(parts.loose) - 1)), (tuple(x.shape), x.dtype)
-        return x, x
-
-    parts.structure, parts.key = visit(state)
+    parts.structure, parts.key = _visited(state, parts, is_slot, is_array)
     return parts
+
+
+# No closure that calls itself: it would keep the arrays of a state alive until the garbage collector comes by.
+def _visited(x: Any, parts: Parts, is_slot: Callable[[list[Any]], bool], is_array: Callable[[Any], bool]) -> Any:
+    """Return the structure of a part of a state, and the key of that."""
+    kind = type(x)
+    if kind is int:
+        parts.counts.append(x)
+        return Place(("count", len(parts.counts) - 1)), int
+    if kind is list and is_slot(x):
+        parts.slots.append(x)
+        return Place(("slot", len(parts.slots) - 1)), "slot"
+    if kind is dict:
+        found = {name: _visited(item, parts, is_slot, is_array) for name, item in x.items()}
+        structure = {name: part for name, (part, _) in found.items()}
+        return structure, (kind, tuple([(name, key) for name, (_, key) in found.items()]))
+    if kind is list or kind is tuple:
+        items = [_visited(item, parts, is_slot, is_array) for item in x]
+        return kind([structure for structure, _ in items]), (kind, tuple([key for _, key in items]))
+    if is_array(x):
+        parts.loose.append(x)
+        return Place(("loose", len(parts.loose) - 1)), (tuple(x.shape), x.dtype)
+    return x, x
 
 
 def put_together(structure: Any, find: Callable[[Place], Any]) -> Any:
