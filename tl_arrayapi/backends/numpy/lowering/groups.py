@@ -27,9 +27,12 @@ _HEAVY = {"call", "dot", "matmul", "reduce", "scatter", "take"}
 _REDUCTIONS = {"dot", "reduce"}
 
 
-def grouped(instructions: Sequence[Instruction]) -> list[Step]:
-    """Return the steps of a program whose ``instructions`` are in an order in which they can run."""
-    schedule = _Schedule()
+def grouped(instructions: Sequence[Instruction], large: int = LARGE, block: int = BLOCK) -> list[Step]:
+    """Return the steps of a program whose ``instructions`` are in an order in which they can run.
+
+    Results of ``large`` bytes go by blocks of ``block`` bytes.
+    """
+    schedule = _Schedule(large, block)
     for instruction in instructions:
         schedule.add(instruction)
     return [step for slot in schedule.slots for step in slot.steps()]
@@ -40,6 +43,7 @@ class _Group:
     """The instructions of a run over arrays of ``size`` elements, in rows of ``width`` if any of them asks for rows."""
 
     size: int
+    block: int
     width: int | None = None
     instructions: list[Instruction] = field(default_factory=list)
     made: dict[Root, str] = field(default_factory=dict)
@@ -65,7 +69,8 @@ class _Slot:
 class _Schedule:
     """The slots so far, and the slot after which each root can be read."""
 
-    def __init__(self) -> None:
+    def __init__(self, large: int, block: int) -> None:
+        self._large, self._block = large, block
         self.slots = [_Slot(None)]
         self._ready: dict[Root, int] = {}
         self._open: dict[int, list[int]] = {}
@@ -76,12 +81,12 @@ class _Schedule:
         place = self._of_group(x)
         if place is None:
             ready = max((self._ready.get(v.root, 0) for v in x.operands), default=0)
-            small = x.elementwise and x.result.size <= 1
+            small = x.elementwise and x.result.size <= 1 and not x.shared
             if small:
                 place = ready
                 self.slots[place].after.append(x)
             else:
-                if x.op in _HEAVY and any(v.root.nbytes >= LARGE for v in (*x.operands, *x.results)):
+                if x.op in _HEAVY and any(v.root.nbytes >= self._large for v in (*x.operands, *x.results)):
                     self._open.clear()
                 place = len(self.slots)
                 self.slots.append(_Slot(x))
@@ -104,8 +109,8 @@ class _Schedule:
                 early = all(v.root in group.made or self._ready.get(v.root, -1) < place for v in x.operands)
                 if early and _joins(group, x):
                     return place
-        if x.elementwise and x.result.root.nbytes >= LARGE and x.result.whole:
-            group = _Group(x.result.size)
+        if x.elementwise and x.result.root.nbytes >= self._large and x.result.whole:
+            group = _Group(x.result.size, self._block)
             if _joins(group, x):
                 place = len(self.slots)
                 self.slots.append(_Slot(group))
@@ -143,8 +148,8 @@ def _as_elementwise(group: _Group, x: Instruction) -> tuple[int | None, str] | N
         if view.size in (1, result.size):
             continue
         # A row, which goes as a whole, or a column; what is made by blocks is not there as a whole.
-        fits = asked <= BLOCK // (2 * view.root.itemsize) and width in (None, asked)
-        if kind == "column" or not fits or (view.root in group.made and _is_row(view, result.shape)):
+        made_row = view.root in group.made and _is_row(view, result.shape)
+        if kind == "column" or made_row or width not in (None, asked) or not _fits(group, asked, view):
             return None
         width = asked
     return width, kind
@@ -188,9 +193,7 @@ def _as_reduction(group: _Group, x: Instruction) -> tuple[int | None, str] | Non
         if ones.ndim != 1 or rows.ndim != 2 or ones.root.array is None or not rows.dense or rows.size != group.size:
             return None
         width = rows.shape[1]
-        if group.width not in (None, width) or width * 2 > BLOCK // rows.root.itemsize:
-            return None
-        return width, "column" if ones is right else ""
+        return (width, "column" if ones is right else "") if _fits(group, width, rows) else None
     (view,) = x.operands
     axes = x.get("axis")
     if not view.dense or view.size != group.size:
@@ -199,9 +202,13 @@ def _as_reduction(group: _Group, x: Instruction) -> tuple[int | None, str] | Non
         return group.width, ""
     axes = axes if isinstance(axes, tuple) else (axes,)
     width = prod(view.shape[a] for a in axes)
-    if axes != tuple(range(view.ndim - len(axes), view.ndim)) or group.width not in (None, width):
-        return None
-    return (width, "column") if width * 2 <= BLOCK // view.root.itemsize else None
+    last = axes == tuple(range(view.ndim - len(axes), view.ndim))
+    return (width, "column") if last and _fits(group, width, view) else None
+
+
+def _fits(group: _Group, width: int, view: View) -> bool:
+    """Say whether the group can go by rows of ``width``, several to a block."""
+    return width == (group.width or width) and 1 < width <= group.block // (2 * view.root.itemsize)
 
 
 # ---- writing
@@ -211,7 +218,7 @@ def _blocked(group: _Group) -> list[Step]:
     """
     itemsize = max(numpy.dtype(v.dtype).itemsize for x in group.instructions for v in x.results)
     width = group.width or 1
-    blocks = Blocks(group.size, width, max(BLOCK // (itemsize * width), 1))
+    blocks = Blocks(group.size, width, max(group.block // (itemsize * width), 1))
     if len(group.instructions) == 1 or blocks.count < 2:
         return [Step([x]) for x in group.instructions]
     columns = {root for root, kind in group.made.items() if kind == "column"}

@@ -1,9 +1,9 @@
 """Instructions: what NumPy is asked to do, one call each, on views whose memory is not yet placed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tl_arrayapi.backends.numpy.lowering.names import NAMES
 from tl_arrayapi.backends.numpy.lowering.views import Root, View
 
 __all__ = ["Instruction", "Selected"]
@@ -45,9 +45,11 @@ class Instruction:
 
 @dataclass(slots=True)
 class Selected:
-    """A graph as instructions: what is given, the constants, the outputs as views, and the functions by name."""
+    """A graph as instructions: what is given, the constants, the outputs as views, and what its source
+    knows by which name.
+    """
 
     given: list[Root]
     instructions: list[Instruction] = field(default_factory=list)
     outputs: list[View] = field(default_factory=list)
-    functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
+    functions: dict[str, Any] = field(default_factory=lambda: dict(NAMES))

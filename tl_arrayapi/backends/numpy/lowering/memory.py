@@ -165,6 +165,8 @@ class _Hosts:
         if root in self.of or root in self._lives.kept or root in self._lives.slots or root is whole:
             return
         last = self._lives.last
+        if copy.shared and self._lives.first[whole] != now:
+            return  # What writes to the same place before would write over what is made there.
         if last[root] > now:
             # What reads the original later finds it in the copy, so long as no other value is written over that.
             if copy.shared or (whole in self.of and last[root] >= last[whole]):

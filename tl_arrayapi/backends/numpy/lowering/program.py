@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 
 from tl_arrayapi.backends.numpy.lowering.code import Code
-from tl_arrayapi.backends.numpy.lowering.groups import grouped
+from tl_arrayapi.backends.numpy.lowering.groups import BLOCK, LARGE, grouped
 from tl_arrayapi.backends.numpy.lowering.joins import joined
 from tl_arrayapi.backends.numpy.lowering.memory import ALIGNMENT, placed
 from tl_arrayapi.backends.numpy.lowering.select import select
@@ -26,12 +26,15 @@ _SHARED = 1 << 20
 
 
 class NumPyProgram(Program):
-    """A graph as calls of NumPy on memory that was allocated beforehand."""
+    """A graph as calls of NumPy on memory that was allocated beforehand.
 
-    def __init__(self, graph: Graph, runtime: Runtime) -> None:
+    Elementwise results of ``large`` bytes are made block by block, of ``block`` bytes.
+    """
+
+    def __init__(self, graph: Graph, runtime: Runtime, large: int = LARGE, block: int = BLOCK) -> None:
         self.graph = graph
         self._selected = select(graph, runtime)
-        steps = grouped(self._selected.instructions)
+        steps = grouped(self._selected.instructions, large, block)
         self._layout = placed(steps, self._selected.outputs)
         for step in steps:
             step.instructions = [x for x in step.instructions if x not in self._layout.needless]
@@ -48,6 +51,8 @@ class NumPyProgram(Program):
         try:
             run = self._pool.pop()
         except IndexError:
+            run = None
+        if run is None:
             run = self._code.run(self._memory(), (), ())
         outputs = run(*given)
         self._pool.append(run)

@@ -75,7 +75,7 @@ class _Writer:
             return self.local[view]
         base, begin, stays = self.base(view.root)
         owner = self.owner(view.root)
-        start = begin + view.offset * view.root.itemsize
+        start = begin + (view.offset * view.root.itemsize if view.size else 0)
         strides = None if view.dense else _true_strides(view)
         same = (owner.shape, owner.dtype) == (view.shape, view.dtype)
         if base != "memory" and same and not start and strides is None:
@@ -162,7 +162,8 @@ class _Writer:
 
     def _copy(self, x: Instruction) -> list[str]:
         (source,), result = x.operands, x.result
-        if source.whole and result.dense and not self.base(source.root)[2]:
+        whole = source.whole and result.dense and source.size == result.size and result not in self.local
+        if whole and not self.base(source.root)[2]:
             # What a call brings is taken in the shape that it has; the other array is there in any.
             source = natural(source.root)
             result = replace(result, shape=source.shape, strides=source.strides)
@@ -289,9 +290,9 @@ def write(
 
 
 def _outputs_of(step: Step, layout: Layout) -> Iterator[int]:
-    """Yield the outputs that a step writes to."""
+    """Yield the outputs that a step writes to; or reads, which of an empty one may come first."""
     for x in step.instructions:
-        for view in x.results:
+        for view in (*x.operands, *x.results):
             place = layout.places.get(view.root)
             if place is not None and place.output is not None:
                 yield place.output
