@@ -151,6 +151,29 @@ def test_a_key_may_be_an_argument_of_a_differentiated_function(xp):
     np.testing.assert_allclose(xp.to_numpy(tl.grad(loss)(x, k)), expected, rtol=1e-6)
 
 
+def test_a_compiled_function_draws_the_same_numbers_and_captures_nothing(xp):
+    def drawn(k):
+        first, second = split(k, 2)
+        numbers = [uniform(first, (2, 3)), uniform(second, (5,), xp.real), uniform(fold_in(k, 9), ())]
+        return numbers, bernoulli(k, 0.3, (7,)), fold_in(k, 12)
+
+    compiled = tl.compile(drawn, fast_kernels=False)
+    for word in WORDS:
+        k = key_of(xp, word)
+        (numbers, mask, folded), (same_numbers, same_mask, same_folded) = compiled(k), drawn(k)
+        for x, y in zip((*numbers, mask, folded), (*same_numbers, same_mask, same_folded), strict=True):
+            assert x.dtype == y.dtype
+            np.testing.assert_array_equal(xp.to_numpy(x), xp.to_numpy(y))
+    assert compiled.cache_info().misses == 1
+    assert compiled.graph.captured == ()
+
+
+def test_what_is_no_key_is_refused_while_tracing_too():
+    for bad, error in ((np.zeros(3, "int32"), ShapeError), (np.zeros(4, "int64"), DTypeError)):
+        with pytest.raises(error, match="make keys with"):
+            tl.compile(lambda k: uniform(k, (2,)))(bad)
+
+
 # ---------------------------------------------------------------- what is refused
 @pytest.mark.parametrize(
     "draw", [lambda k: uniform(k, (2,)), lambda k: bernoulli(k, 0.5, (2,)), lambda k: fold_in(k, 1)]
