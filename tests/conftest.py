@@ -5,12 +5,14 @@ real one), `.device` (None, or a device to pass on), `.asarray(values, dtype=Non
 `.real` (the widest real dtype's name), `.tolerance`, and any other attribute of the namespace.
 """
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 
+import tl_arrayapi as tl
 from tests.counts import Counts
 from tests.libraries import VARIANTS, Library, installed, load, mode
 from tests.proof.tally import Tally
@@ -30,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes seconds; deselected unless --slow or -m names it")
+    config.addinivalue_line("markers", "eager(why): runs in the eager backend alone, whatever the others run in")
     config.addinivalue_line("markers", "gpu: needs an NVIDIA GPU and CuPy")
     required = [name.strip() for name in config.getoption("--require-libraries").split(",") if name.strip()]
     unknown = [name for name in required if name not in VARIANTS]
@@ -47,7 +50,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Tally(config.getoption("--proof-counts")), "proof-tally")
 
 
+def _suits(item: pytest.Item) -> bool:
+    """Say whether a test has something to say in the backend that it is to run in."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    backend = params.get("backend", "eager")
+    if backend != "eager" and item.get_closest_marker("eager"):
+        return False
+    return backend != "fast" or params.get("xp") in ("torch", "jax")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items[:] = [item for item in items if _suits(item)]
     if config.getoption("--slow") or "slow" in config.getoption("-m"):
         return
     slow = {item for item in items if item.get_closest_marker("slow")}
@@ -60,6 +73,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def xp(request: pytest.FixtureRequest) -> Library:
     """Give one library variant."""
     return load(request.param)
+
+
+@pytest.fixture(params=["eager", "compiled", pytest.param("fast", marks=pytest.mark.slow)])
+def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Have modules run in each backend where a test does not say in which: eagerly, compiled without the compilers of
+    PyTorch and JAX, which take seconds, and with them.
+    """
+    if request.param != "eager":
+        # Whoever makes a module, here or in a helper of the tests, takes the defaults.
+        monkeypatch.setattr(tl.ScalarModuleDef.instantiate, "__defaults__", (None, "compiled"))
+        defaults = {"backend": "compiled", "fast_kernels": request.param == "fast"}
+        chosen = tuple(defaults.get(field.name, field.default) for field in dataclasses.fields(tl.Options))
+        monkeypatch.setattr(tl.Options.__init__, "__defaults__", chosen)
+    return str(request.param)
 
 
 @pytest.fixture(autouse=True)

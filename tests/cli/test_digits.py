@@ -8,6 +8,8 @@ import tl_arrayapi as tl
 from tests.libraries import Library
 from tl_arrayapi.cli import digits
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 
 def rows(samples):
     pixels, labels = samples.arrays

@@ -15,6 +15,8 @@ from tests.distributed.problems import bits, exact_mean, failing_loss, module, s
 from tl_arrayapi.distributed import loss_and_grads, mean_loss, train_with
 from tl_arrayapi.errors import ArgumentError, ClusterError, StructureError
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 pytest.importorskip("distributed")
 
 each_number = pytest.mark.parametrize("count", [1, 2, 3])
@@ -64,7 +66,7 @@ def test_training_gives_the_same_bits_on_any_number_of_workers(workers, count):
     assert trained(workers(count)) == trained(None)
 
 
-def test_every_library_gives_the_same_bits_on_a_worker(xp, workers):
+def test_every_library_gives_the_same_bits_on_a_worker(xp, workers, backend):
     m = tl.ScalarModuleDef(
         lambda w, x, y: tl.array_namespace(w, x, y).sum((tl.array_namespace(w).tanh(x @ w) - y) ** 2),
         init_params=[np.random.default_rng(2).normal(size=(40, 30))],
@@ -74,7 +76,11 @@ def test_every_library_gives_the_same_bits_on_a_worker(xp, workers):
     client = workers(1)
     loss, grads = loss_and_grads(m, rows, client, micro_batch=4)
     expected, others = loss_and_grads(m, rows, micro_batch=4)
-    assert loss == expected == mean_loss(m, rows, client, micro_batch=4)
+    assert loss == expected
+    alone = mean_loss(m, rows, client, micro_batch=4)
+    assert alone == mean_loss(m, rows, micro_batch=4)
+    if backend == "eager":  # the program of the loss alone may add up in another order
+        assert alone == loss
     assert bits(map(xp.to_numpy, grads)) == bits(map(xp.to_numpy, others))
 
 
@@ -180,6 +186,7 @@ def test_progress_ends_with_all_samples(workers):
 
 
 # ---- errors
+@pytest.mark.eager("the loss branches on its data")
 def test_an_error_of_the_loss_names_the_chunk_and_keeps_the_cause(workers, left_behind):
     rows = points(*([1.0] * 100 + [-5.0] + [1.0] * 100))
     with pytest.raises(ClusterError, match=r"chunk 12 \(8 samples between 96 and 103\).*no loss for -5") as caught:
@@ -189,6 +196,7 @@ def test_an_error_of_the_loss_names_the_chunk_and_keeps_the_cause(workers, left_
     assert left_behind(workers(2)) == 0
 
 
+@pytest.mark.eager("the loss branches on its data")
 def test_an_error_in_training_keeps_the_last_whole_step(workers, left_behind):
     rows, opt = points(1.0, 2.0, -3.0), tl.optim.sgd(0.01)
     m, n = line(), line()
@@ -335,6 +343,7 @@ class KillsOnce:
         return squared_error(w, b, x, y)
 
 
+@pytest.mark.eager("the loss branches on its data")
 def test_a_killed_worker_changes_no_bit(tmp_path):
     from distributed import Client, LocalCluster
 

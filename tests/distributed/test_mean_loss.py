@@ -11,6 +11,8 @@ from tests.distributed.problems import bits, exact_mean, failing_loss, module, s
 from tl_arrayapi.distributed import mean_loss
 from tl_arrayapi.errors import ArgumentError, BackendError, ShapeError, StructureError, TLError
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 
 def losses(m, rows):
     return [float(m.forward(row)) for row in rows]
@@ -235,6 +237,7 @@ def test_a_receipt_is_refused_as_not_available():
         mean_loss(module(), samples(3), receipt=True)
 
 
+@pytest.mark.eager("the loss branches on its data")
 def test_an_error_of_the_loss_says_which_sample_it_was():
     m = tl.ScalarModuleDef(failing_loss, init_params=[1.0]).instantiate(dtype="float64")
     with pytest.raises(ZeroDivisionError) as caught:

@@ -8,6 +8,8 @@ from tests.distributed.problems import bits, failing_loss, module, samples, stac
 from tl_arrayapi.distributed import loss_and_grads, mean_loss, train_with
 from tl_arrayapi.errors import ArgumentError, ShapeError, StructureError, TLError
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 
 def by_hand(m, rows, weights=None):
     grads = [m.loss_and_grads(row)[1] for row in rows]
@@ -181,6 +183,7 @@ def test_losses_are_logged_with_the_number_of_their_step():
     assert lines == [f"step {i}: loss={mean:.6g}" for i in (10, 12, 14)]
 
 
+@pytest.mark.eager("the loss branches on its data")
 def test_a_failing_step_leaves_what_the_last_whole_step_made():
     definition = tl.ScalarModuleDef(failing_loss, init_params=[1.0])
     m, n, opt = definition.instantiate(dtype="float64"), definition.instantiate(dtype="float64"), tl.optim.sgd(0.01)
