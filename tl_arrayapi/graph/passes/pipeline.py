@@ -11,12 +11,13 @@ from tl_arrayapi.graph.passes.products import products
 from tl_arrayapi.graph.passes.reciprocals import reciprocals
 from tl_arrayapi.graph.passes.reductions import dots, reductions
 from tl_arrayapi.graph.passes.scaling import scaling
+from tl_arrayapi.graph.passes.schedule import schedule
 from tl_arrayapi.graph.passes.signs import signs
 from tl_arrayapi.graph.passes.simplify import simplify
 
 __all__ = ["EXACT", "FAST", "PASSES", "optimise"]
 
-PASSES = (dce, fold, movement, signs, simplify, cse, scaling, reductions, dots, products, pack, reciprocals)
+PASSES = (dce, fold, movement, signs, simplify, cse, scaling, reductions, dots, products, pack, reciprocals, schedule)
 """Every pass that runs, alone."""
 
 EXACT = together("exact", movement, fold, signs, simplify, cse)
@@ -41,4 +42,4 @@ def optimise(graph: Graph, *, reassociate: bool = True) -> Graph:
     graph = EXACT(dce(graph))
     graph = rules.settled(graph, memory)
     packed = pack(reciprocals(graph) if reassociate else graph)
-    return graph if packed is graph else rules.settled(packed, memory)
+    return schedule(graph if packed is graph else rules.settled(packed, memory))
