@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from tl_arrayapi.autograd.array import Array
@@ -15,7 +16,7 @@ from tl_arrayapi.backends.program import Program, Runtime
 from tl_arrayapi.graph.graph import Graph
 from tl_arrayapi.graph.passes.pipeline import optimise
 
-__all__ = ["Compilation", "Output", "Spec", "compiled_program", "lowered", "rebuilt", "runtime_of"]
+__all__ = ["Compilation", "Output", "Spec", "compiled_program", "lowered", "rebuilding", "runtime_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +99,14 @@ def lowered(
     return Compilation(traced, graph, captured, program, results, seconds)
 
 
-def rebuilt(results: Any, arrays: Sequence[Any]) -> Any:
-    """Return the structure of a function's results with the program's outputs in their places."""
-    return map_tree(lambda x, path: arrays[x.place] if type(x) is Output else x, results, "")
+def rebuilding(results: Any) -> Callable[[Sequence[Any]], Any]:
+    """Return the function that puts a program's outputs into the places of a structure of results."""
+    if type(results) is Output:
+        return itemgetter(results.place)
+    if type(results) is tuple and all(type(x) is Output for x in results):
+        places = [x.place for x in results]
+        return lambda arrays: tuple([arrays[i] for i in places])
+    return lambda arrays: map_tree(lambda x, path: arrays[x.place] if type(x) is Output else x, results, "")
 
 
 def runtime_of(ground: Ground, device: Any, fast: bool = True) -> Runtime:

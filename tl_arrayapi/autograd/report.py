@@ -4,14 +4,24 @@ from functools import cached_property
 from typing import Any
 
 from tl_arrayapi.autograd.programs import Compilation
+from tl_arrayapi.backends.program import Step
 from tl_arrayapi.graph import cost
-from tl_arrayapi.graph.graph import Graph
+from tl_arrayapi.graph.dtypes import nbytes
+from tl_arrayapi.graph.graph import Graph, Var
+from tl_arrayapi.graph.graph_json import to_json
+from tl_arrayapi.graph.text import to_dot, to_text
 
 __all__ = ["ProgramReport"]
 
 
 class ProgramReport:
-    """What one program computes and what it costs; printing it gives all of it."""
+    """What one program computes and what it costs; printing it gives all of it.
+
+    >>> import numpy, tl_arrayapi as tl
+    >>> report = tl.compile(lambda x: tl.array_namespace(x).tanh(x) * 2.0).trace(tl.ArraySpec((100,)))
+    >>> [step.what for step in report.steps]
+    ['tanh', 'multiply']
+    """
 
     def __init__(self, made: Compilation) -> None:
         self._made = made
@@ -53,8 +63,32 @@ class ProgramReport:
 
     @cached_property
     def peak_bytes(self) -> int:
-        """How much memory the program's values take at most, inputs and outputs included."""
-        return cost.peak_bytes(self.graph)
+        """How much memory the program takes at most: what it is given, what it returns, and what it needs besides."""
+        report = self._made.program.report()
+        if not report.buffers:
+            return cost.peak_bytes(self.graph)
+        fresh = {x for x in self.graph.outputs if isinstance(x, Var)}
+        return sum(map(nbytes, (*self.graph.given, *fresh))) + report.workspace_bytes
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What runs, step by step: several equations that one step computes were fused."""
+        return self._made.program.report().steps
+
+    @property
+    def text(self) -> str:
+        """The graph as text, an equation a line."""
+        return to_text(self.graph)
+
+    @property
+    def dot(self) -> str:
+        """The graph as a drawing, in the language of Graphviz; what is fused is framed."""
+        return to_dot(self.graph, [step.equations for step in self.steps if len(step.equations) > 1])
+
+    @property
+    def json(self) -> str:
+        """The graph as JSON, which `tl_arrayapi.graph.graph_json.from_json` reads."""
+        return to_json(self.graph)
 
     def __str__(self) -> str:
         report = self._made.program.report()
