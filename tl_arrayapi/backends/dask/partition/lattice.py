@@ -7,6 +7,7 @@ level k is what needs k rounds of joining before it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from tl_arrayapi.backends.dask.partition.axes import Axes, Axis
 from tl_arrayapi.graph.graph import Atom, Equation, Graph, Var
@@ -34,23 +35,25 @@ class Split:
 @dataclass(frozen=True, slots=True)
 class Step:
     """One way to share out an equation: how each operand is needed and each result is held, None being whole; with
-    ``combine``, the results are parts, joined by the function of that name.
+    ``combine``, the results are parts, joined by the function of that name. A step of the grid may be cut into
+    ``pieces`` here, and each of these done for itself.
     """
 
     operands: tuple[Split | None, ...]
     results: tuple[Split | None, ...]
+    pieces: int
     combine: str | None = None
 
 
-def local_shape(x: Atom, split: Split | None, steps: int) -> tuple[int, ...]:
-    """Return the shape of ``x`` in a chunk of so many steps of the grid.
+def local_shape(x: Atom, split: Split | None, steps: Fraction | int) -> tuple[int, ...]:
+    """Return the shape of ``x`` in a chunk of so many steps of the grid, or of pieces of them.
 
     >>> local_shape(Var(0, (12, 3), "float32"), Split(0, 2), 4)
     (8, 3)
     """
     if split is None:
         return x.shape
-    return (*x.shape[: split.axis], split.unit * steps, *x.shape[split.axis + 1 :])
+    return (*x.shape[: split.axis], int(split.unit * steps), *x.shape[split.axis + 1 :])
 
 
 def nbytes(x: Atom) -> int:
@@ -74,10 +77,10 @@ def steps_of(axes: Axes, labels: Sequence[Axis | None], split: Split) -> Step | 
 
     results = tuple(map(cut, axes.results))
     if all(results):
-        return Step(tuple(map(cut, axes.operands)), results)
+        return Step(tuple(map(cut, axes.operands)), results, unit)
     if any(results) or axes.combine is None:
         return None
-    return Step(tuple(map(cut, axes.operands)), results, axes.combine)
+    return Step(tuple(map(cut, axes.operands)), results, unit, axes.combine)
 
 
 class Lattice:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from tl_arrayapi.backends.dask.partition.lattice import Split, local_shape
@@ -41,13 +42,13 @@ class Written:
     outputs: tuple[tuple[Var, Form], ...]
 
 
-def written(stage: Stage, outputs: tuple[tuple[Var, Form], ...], steps: int) -> Written:
+def written(stage: Stage, outputs: tuple[tuple[Var, Form], ...], steps: Fraction) -> Written:
     """Return the graph of a stage for a chunk of so many steps, which gives back ``outputs``."""
     return _Writer(stage, steps).written(outputs)
 
 
 class _Writer:
-    def __init__(self, stage: Stage, steps: int) -> None:
+    def __init__(self, stage: Stage, steps: Fraction) -> None:
         self.stage, self.steps = stage, steps
         self.inputs: dict[Read | Counted, Var] = {}
         self.equations: list[Equation] = []
@@ -103,7 +104,7 @@ class _Writer:
 
     def _range(self, equation: Equation, split: Split) -> Var:
         counted = Counted(equation.get("start", 0), equation.get("step", 1), split.unit, equation.result.dtype)
-        return self._given(counted, (split.unit * self.steps,), equation.result.dtype)
+        return self._given(counted, (int(split.unit * self.steps),), equation.result.dtype)
 
     def _from_here(self, indices: Atom, unit: int, equation: Equation) -> Var:
         """Return positions counted from where the chunk's own part begins."""
@@ -121,7 +122,7 @@ class _Writer:
         if "key" in static:
             array = entry.results[0] if entry.equation.name == "embed" else entry.operands[0]
             if isinstance(array, Split):
-                key, whole = static["key"], slice(0, array.unit * self.steps, 1)
+                key, whole = static["key"], slice(0, int(array.unit * self.steps), 1)
                 static["key"] = (*key[: array.axis], whole, *key[array.axis + 1 :])
         return static
 

@@ -4,6 +4,7 @@ A plan is made once for a chunking, and written into a graph of tasks at every c
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -17,7 +18,7 @@ from tl_arrayapi.backends.dask.partition.lattice import Lattice, Split, nbytes
 from tl_arrayapi.backends.dask.partition.local import Counted, Read, Written, written
 from tl_arrayapi.backends.dask.partition.positions import Positions
 from tl_arrayapi.backends.dask.partition.stages import PART, Form, Stage, stages_of
-from tl_arrayapi.backends.dask.partition.tasks import Gathered, Item, Join, Joined, Run, Source, Taken, packed
+from tl_arrayapi.backends.dask.partition.tasks import Gathered, Item, Join, Joined, Run, Source, Taken, Work
 from tl_arrayapi.backends.program import Runtime
 from tl_arrayapi.graph.graph import Graph, Literal, Var
 
@@ -117,8 +118,6 @@ class _Placed:
         self.outputs: tuple[tuple[Var, Form], ...] = (*((v, PART) for v in stage.parts), *stage.writes)
         self.joins = tuple(stage.parts.values())
         self.arguments: dict[_Place, int] = {}
-        self._before: tuple[str, ...] = ()
-        self._packed: dict[int, bytes] = {}
 
     # ---- names
     def key(self, token: str, chunk: int = 0) -> Any:
@@ -129,22 +128,19 @@ class _Placed:
     @cached_property
     def token(self) -> str:
         """What is the same for stages that do the same."""
-        lengths = sorted(set(self.plan.grid.steps)) if self.stage.chunks else [0]
-        return str(tokenize(*(self.packed(n) for n in lengths), self.plan.grid.steps))
+        return str(tokenize(self.packed, self.plan.grid.steps))
 
     # ---- the program
-    def packed(self, steps: int) -> bytes:
-        """Return the stage as bytes, for chunks of so many steps."""
-        if steps not in self._packed:
-            made = self.written(steps)
-            sources = tuple(map(self._source, made.inputs))
-            joins = self._previous().joins if any(isinstance(s, Joined) for s in sources) else ()
-            self._packed[steps] = packed(made.graph, sources, joins, self.runtime)
-        return self._packed[steps]
+    @cached_property
+    def packed(self) -> bytes:
+        """The stage as bytes, for chunks of any length."""
+        sources = tuple(map(self._source, self.written(max(self.plan.grid.steps, default=0)).inputs))
+        joins = self._previous().joins if any(isinstance(s, Joined) for s in sources) else ()
+        return Work(self.stage, self.outputs, sources, joins, self.runtime).packed()
 
     def written(self, steps: int) -> Written:
         """Return the stage's graph for chunks of so many steps."""
-        return written(self.stage, self.outputs, steps)
+        return written(self.stage, self.outputs, Fraction(steps))
 
     def _previous(self) -> "_Placed":
         return self.plan._at[True, self.stage.round - 1]
@@ -166,9 +162,8 @@ class _Placed:
             place, slot = self._holder(v, split)
             return Gathered(self._argument((f"all-{place[0]}", place[1])), slot, split.axis)
         held = form if form == split else None
-        cut = form if isinstance(form, Split) and held is None else None
         place, slot = self._holder(v, held)
-        return Taken(self._argument(place), slot, cut)
+        return Taken(self._argument(place), slot, form if isinstance(form, Split) else None, held is None)
 
     def _holder(self, v: Var, form: Form) -> tuple[_Place, int | None]:
         """Return what holds a value in a form, and its place in the tuple there."""
@@ -197,11 +192,11 @@ class _Placed:
             return self.plan._at[kind == "chunk", number].key(token, chunk if kind == "chunk" else 0)
 
         if not self.stage.chunks:
-            run = Run(self.packed(0))
+            run = Run(self.packed)
             tasks[self.key(token)] = (run, *(argument(place, 0) for place in self.arguments))
             return
         for chunk, (start, steps) in enumerate(zip(grid.starts, grid.steps, strict=True)):
-            run = Run(self.packed(steps), start, steps)
+            run = Run(self.packed, start, steps)
             tasks[self.key(token, chunk)] = (run, *(argument(place, chunk) for place in self.arguments))
         if self.joins:
             tops[self.stage.round] = self._write_tree(tasks, token)
@@ -220,8 +215,8 @@ class _Placed:
         while len(keys) > fan_in:
             name = f"join-{self.stage.round}-{level}-{token}"
             groups = [keys[i : i + fan_in] for i in range(0, len(keys), fan_in)]
-            tasks.update(((name, i), (Join(self.joins), group)) for i, group in enumerate(groups))
-            keys = [(name, i) for i in range(len(groups))]
+            tasks.update(((name, i), (Join(self.joins), group)) for i, group in enumerate(groups) if len(group) > 1)
+            keys = [(name, i) if len(group) > 1 else group[0] for i, group in enumerate(groups)]
             level += 1
         return keys
 

@@ -131,6 +131,11 @@ class Positions:
         new = (low, min(high, limit - strict)) if above else (max(low, limit + strict), high)
         return {**facts, x: new}
 
+    def _possible(self, facts: _Facts) -> bool:
+        """Say whether values can be as the facts have them."""
+        everywhere = ((self.bounds(x, None, {}), limits) for x, limits in facts.items())
+        return all(max(b.low, low) <= min(b.high, high) for b, (low, high) in everywhere)
+
     # ---- rules: of an equation, the axis, the facts and what lies beyond
     def _sum(self, equation: Equation, axis: int | None, facts: _Facts, beyond: float) -> Bounds:
         x, y = self._operands(equation, axis, facts)
@@ -150,11 +155,14 @@ class Positions:
     def _chosen(self, equation: Equation, axis: int | None, facts: _Facts, beyond: float) -> Bounds:
         condition, *branches = equation.operands
         # A condition that is broadcast says of all places what it says of one of its own.
-        known = (self.assumed(condition, holds, facts) for holds in (True, False))
-        places = [_axis_in(x, equation.result, axis) for x in branches]
-        found = [self.bounds(x, place, fact, beyond) for x, place, fact in zip(branches, places, known, strict=True)]
+        known = [self.assumed(condition, holds, facts) for holds in (True, False)]
+        found = [
+            self.bounds(x, _axis_in(x, equation.result, axis), fact, beyond)
+            for x, fact in zip(branches, known, strict=True)
+            if self._possible(fact)
+        ]
         left = [b for b in found if b.constant is None or b.low < beyond] or found
-        if any(b.slope != left[0].slope for b in left):
+        if not left or any(b.slope != left[0].slope for b in left):
             return _UNKNOWN
         return Bounds(left[0].slope, min(b.low for b in left), max(b.high for b in left))
 

@@ -6,6 +6,7 @@ as late as it can be, so that an update and whatever no chunk reads share the la
 long as the whole cut axis, each chunk makes for itself.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,12 +31,15 @@ _FEW = 4096
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An equation in a stage: the form of each of its operands and of its results; its place in the graph."""
+    """An equation in a stage: the form of each of its operands and of its results; its place in the graph; and how
+    many pieces a step of the grid may be cut into (0: this is no matter of the grid).
+    """
 
     equation: Equation
     operands: tuple[Form, ...]
     results: tuple[Form, ...]
     number: int
+    pieces: int = 0
 
 
 @dataclass(slots=True)
@@ -59,6 +63,11 @@ class Stage:
     def needed(self) -> bool:
         """Whether anything reads what this stage makes."""
         return bool(self.writes or self.parts)
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces a step of the grid may be cut into, with each done for itself."""
+        return math.gcd(*(entry.pieces for entry in self.entries)) or 1
 
 
 def stages_of(graph: Graph, lattice: Lattice, axes: Callable[[Equation], Axes]) -> list[Stage]:
@@ -104,7 +113,7 @@ class _Staging:
         else:
             for v in equation.results:
                 self.home[v] = 2 * round_ + 1
-        self._enter(2 * round_ + 1, number, equation, step.operands, results)
+        self._enter(2 * round_ + 1, number, equation, step.operands, results, step.pieces)
 
     def _place_whole(self, number: int, equation: Equation) -> None:
         once: set[int] = set()
@@ -132,13 +141,19 @@ class _Staging:
         step = steps_of(known, known.results[0], form)
         if step is None:
             return False
-        self._enter(place, number, equation, step.operands, (form,))
+        self._enter(place, number, equation, step.operands, (form,), step.pieces)
         return True
 
     def _enter(
-        self, place: int, number: int, equation: Equation, operands: tuple[Form, ...], results: tuple[Form, ...]
+        self,
+        place: int,
+        number: int,
+        equation: Equation,
+        operands: tuple[Form, ...],
+        results: tuple[Form, ...],
+        pieces: int = 0,
     ) -> None:
-        self.stages[place].entries.append(Entry(equation, operands, results, number))
+        self.stages[place].entries.append(Entry(equation, operands, results, number, pieces))
         for x, form in zip(equation.operands, operands, strict=True):
             if isinstance(x, Var):
                 self.wanted[x][form].add(place)

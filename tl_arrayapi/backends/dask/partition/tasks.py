@@ -1,33 +1,40 @@
 """What runs on a worker: a stage of a program on one chunk, or once, and the joining of parts.
 
-A task carries its stage as bytes, the graph and what it is given; the first one in a process builds the program, from
-the library of the chunks that it meets, and later ones find it there.
+A task carries its stage as bytes; the first one in a process builds the programs, from the functions of the library of
+the chunks that it meets, and later ones find them there. A chunk on the host is gone through in blocks that the
+processor's cache holds, each with the whole stage.
 """
 
 import pickle
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
 from tl_arrayapi.backends.base import Backend
+from tl_arrayapi.backends.dask.partition.blocks import block_of
 from tl_arrayapi.backends.dask.partition.lattice import Split
-from tl_arrayapi.backends.dask.partition.local import Counted
+from tl_arrayapi.backends.dask.partition.local import Counted, written
+from tl_arrayapi.backends.dask.partition.stages import Form, Stage
 from tl_arrayapi.backends.program import Program, Runtime
 from tl_arrayapi.backends.registry import backend_of, get
-from tl_arrayapi.graph.graph import Graph
+from tl_arrayapi.graph.graph import Var
 
-__all__ = ["Gathered", "Item", "Join", "Joined", "Run", "Source", "Taken", "packed"]
+__all__ = ["Gathered", "Item", "Join", "Joined", "Run", "Source", "Taken", "Work"]
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An input that is an argument of the task, or the item ``slot`` of one, of which the chunk's own part is cut."""
+    """An input that is an argument of the task, or the item ``slot`` of one; with ``split``, it is cut along the grid.
+    ``whole`` says that the argument is not: the chunk's own part has to be cut from it.
+    """
 
     argument: int
     slot: int | None = None
-    cut: Split | None = None
+    split: Split | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,34 +58,34 @@ Source = Taken | Joined | Gathered | Counted
 
 
 @dataclass(frozen=True)
-class _Stage:
-    graph: Graph
+class Work:
+    """What a task has to know: a stage and its outputs, where its inputs come from, and the functions that join the
+    parts that it takes and those that it makes. ``runtime`` gives the functions of the library that it is handed.
+    """
+
+    stage: Stage
+    outputs: tuple[tuple[Var, Form], ...]
     sources: tuple[Source, ...]
     joins: tuple[str, ...]
     runtime: Callable[[Any], Runtime]
 
-
-def packed(
-    graph: Graph, sources: tuple[Source, ...], joins: tuple[str, ...], runtime: Callable[[Any], Runtime]
-) -> bytes:
-    """Return a stage as bytes: its graph, where its inputs come from, and the functions that join parts.
-
-    ``runtime`` gives the functions of the library that it is handed; it is pickled by its name.
-    """
-    return zlib.compress(pickle.dumps(_Stage(graph, sources, joins, runtime), pickle.HIGHEST_PROTOCOL))
+    def packed(self) -> bytes:
+        """Return this as bytes; functions go by their names."""
+        return zlib.compress(pickle.dumps(self, pickle.HIGHEST_PROTOCOL))
 
 
 @lru_cache(maxsize=256)
-def _unpacked(packed: bytes) -> _Stage:
-    stage = pickle.loads(zlib.decompress(packed))
-    assert isinstance(stage, _Stage)
-    return stage
+def _unpacked(packed: bytes) -> Work:
+    work = pickle.loads(zlib.decompress(packed))
+    assert isinstance(work, Work)
+    return work
 
 
 @lru_cache(maxsize=256)
-def _program(packed: bytes, backend: Backend) -> Program:
-    stage = _unpacked(packed)
-    return backend.lower(stage.graph, stage.runtime(backend.namespace))
+def _program(packed: bytes, steps: Fraction, backend: Backend) -> Program:
+    work = _unpacked(packed)
+    graph = written(work.stage, work.outputs, steps).graph
+    return backend.lower(graph, work.runtime(backend.namespace))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,31 +98,51 @@ class Run:
 
     def __call__(self, *arguments: Any) -> tuple[Any, ...]:
         """Take the arguments that the stage's sources name."""
-        stage = _unpacked(self.packed)
-        backend = _library(arguments)
+        work, backend = _unpacked(self.packed), _library(arguments)
+        inputs = self._inputs(work, backend, arguments)
+        steps = Fraction(self.steps)
+        block = block_of(work.stage, work.outputs, steps) if backend is get(None) else steps
+        if block == steps:
+            return tuple(_program(self.packed, steps, backend)(*inputs))
+        parts = Join(tuple(work.stage.parts.values()))
+        joined: list[tuple[int, tuple[Any, ...]]] = []
+        pieces = []
+        at = Fraction(0)
+        while at < steps:
+            size = min(block, steps - at)
+            given = [_part(x, source, at, size) for x, source in zip(inputs, work.sources, strict=True)]
+            found = _program(self.packed, size, backend)(*given)
+            parts.add(joined, tuple(found[: len(parts.functions)]))
+            pieces.append(found[len(parts.functions) :])
+            at += size
+        forms = [form for _, form in work.outputs[len(parts.functions) :]]
+        return (
+            *parts.rest(joined),
+            *(
+                backend.namespace.concat(list(found), axis=form.axis if isinstance(form, Split) else 0)
+                for found, form in zip(zip(*pieces, strict=True), forms, strict=True)
+            ),
+        )
+
+    def _inputs(self, work: Work, backend: Backend, arguments: Sequence[Any]) -> list[Any]:
         joined: dict[int, tuple[Any, ...]] = {}
         inputs = []
-        for source in stage.sources:
-            if isinstance(source, Joined):
+        for source in work.sources:
+            if isinstance(source, Counted):
+                value = self._counted(source, backend)
+            elif isinstance(source, Joined):
                 if source.argument not in joined:
-                    joined[source.argument] = Join(stage.joins)(arguments[source.argument])
+                    joined[source.argument] = Join(work.joins)(arguments[source.argument])
                 value = joined[source.argument][source.slot]
             elif isinstance(source, Gathered):
-                parts = arguments[source.argument]
-                chunks = [_item(part, source.slot) for part in parts]
+                chunks = [_item(part, source.slot) for part in arguments[source.argument]]
                 value = backend.namespace.concat(chunks, axis=source.axis)
-            elif isinstance(source, Counted):
-                value = self._counted(source, backend)
             else:
-                value = self._cut(_item(arguments[source.argument], source.slot), source.cut)
+                value = _item(arguments[source.argument], source.slot)
+                if source.whole and source.split is not None:
+                    value = _cut(value, source.split, Fraction(self.start), Fraction(self.steps))
             inputs.append(backend.namespace.asarray(value))  # Dask's chunks of no axes are scalars
-        return tuple(_program(self.packed, backend)(*inputs))
-
-    def _cut(self, value: Any, cut: Split | None) -> Any:
-        if cut is None:
-            return value
-        mine = slice(cut.unit * self.start, cut.unit * (self.start + self.steps))
-        return value[(*(slice(None),) * cut.axis, mine, ...)]
+        return inputs
 
     def _counted(self, source: Counted, backend: Backend) -> Any:
         first = source.start + source.step * source.unit * self.start
@@ -131,14 +158,35 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Join tuples of parts, item by item, each by the function of that name: neighbours first, in their order."""
+    """Join tuples of parts, item by item, each by the function of that name: neighbours first, then pairs of them."""
 
     functions: tuple[str, ...]
 
-    def __call__(self, parts: Sequence[tuple[Any, ...]]) -> tuple[Any, ...]:
+    def __call__(self, parts: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
         """Return one tuple."""
-        xp = _library(parts[0]).namespace
-        return tuple(_in_pairs(getattr(xp, name), [part[i] for part in parts]) for i, name in enumerate(self.functions))
+        joined: list[tuple[int, tuple[Any, ...]]] = []
+        for part in parts:
+            self.add(joined, part)
+        return self.rest(joined)
+
+    def add(self, joined: list[tuple[int, tuple[Any, ...]]], part: tuple[Any, ...]) -> None:
+        """Add a part to those ``joined`` so far, each of which stands for a power of two of them."""
+        level = 0
+        while joined and joined[-1][0] == level:
+            part = self._pair(joined.pop()[1], part)
+            level += 1
+        joined.append((level, part))
+
+    def rest(self, joined: list[tuple[int, tuple[Any, ...]]]) -> tuple[Any, ...]:
+        """Return what is left to join as one."""
+        _, last = joined.pop()
+        while joined:
+            last = self._pair(joined.pop()[1], last)
+        return last
+
+    def _pair(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
+        xp = _library(one).namespace
+        return tuple(getattr(xp, name)(a, b) for name, a, b in zip(self.functions, one, other, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +200,20 @@ class Item:
         return values[self.place]
 
 
-def _in_pairs(function: Callable[[Any, Any], Any], values: list[Any]) -> Any:
-    while len(values) > 1:
-        paired = [function(values[i], values[i + 1]) for i in range(0, len(values) - 1, 2)]
-        values = paired + values[len(paired) * 2 :]
-    return values[0]
-
-
 def _item(value: Any, slot: int | None) -> Any:
     return value if slot is None else value[slot]
+
+
+def _cut(value: Any, split: Split, start: Fraction, steps: Fraction) -> Any:
+    mine = slice(int(split.unit * start), int(split.unit * (start + steps)))
+    return value[(*(slice(None),) * split.axis, mine, ...)]
+
+
+def _part(value: Any, source: Source, start: Fraction, steps: Fraction) -> Any:
+    """Return what a block takes of an input of the chunk."""
+    if isinstance(source, Counted):
+        return value + int(source.unit * start) if source.first else _cut(value, Split(0, source.unit), start, steps)
+    return _cut(value, source.split, start, steps) if isinstance(source, Taken) and source.split else value
 
 
 def _library(arguments: Any) -> Backend:
@@ -169,6 +222,6 @@ def _library(arguments: Any) -> Backend:
         if isinstance(x, (tuple, list)):
             if x:
                 return _library(x)
-        elif not isinstance(x, (bool, int, float, complex)) or hasattr(x, "dtype"):
+        else:
             return backend_of(x)
     return get(None)

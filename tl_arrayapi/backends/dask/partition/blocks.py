@@ -1,0 +1,34 @@
+"""How much of a chunk to work on at once: so much that all its values in a stage stay in the processor's cache."""
+
+import math
+from fractions import Fraction
+
+from tl_arrayapi.backends.dask.partition.lattice import Split, nbytes
+from tl_arrayapi.backends.dask.partition.stages import Form, Stage
+from tl_arrayapi.graph.graph import Var
+
+__all__ = ["BLOCK_BYTES", "block_of"]
+
+BLOCK_BYTES = 1 << 21
+"""The bytes of all values of a block together: about what the second-level cache of one core holds."""
+
+_PER_PART = 4
+"""A block has at least so many times the bytes of the parts that it makes, which have to be joined."""
+
+
+def block_of(stage: Stage, outputs: tuple[tuple[Var, Form], ...], steps: Fraction) -> Fraction:
+    """Return how many steps of a chunk of ``steps`` make a block; all of them where the chunk is small, or is not cut
+    along the first axis throughout, so that its blocks would lie scattered.
+    """
+    forms: dict[tuple[Var, Form], None] = dict(stage.reads)
+    for entry in stage.entries:
+        forms.update(dict.fromkeys(zip(entry.equation.results, entry.results, strict=True)))
+    cut = [(v, form) for v, form in forms if isinstance(form, Split)]
+    if not stage.chunks or any(form is None for _, form in outputs) or any(form.axis for _, form in cut):
+        return steps
+    # The bytes that one step of the grid adds.
+    each = sum(nbytes(v) // v.shape[form.axis] * form.unit for v, form in cut)
+    parts = sum(map(nbytes, stage.parts))
+    count = max(1, math.ceil(max(BLOCK_BYTES, _PER_PART * parts) * stage.pieces / max(1, each)))
+    block = Fraction(count, stage.pieces)
+    return steps if 2 * block >= steps else block
