@@ -158,7 +158,7 @@ def test_a_compiled_function_draws_the_same_numbers_and_captures_nothing(xp):
         return numbers, bernoulli(k, 0.3, (7,)), fold_in(k, 12)
 
     compiled = tl.compile(drawn, fast_kernels=False)
-    for word in WORDS:
+    for word in WORDS[-2:]:
         k = key_of(xp, word)
         (numbers, mask, folded), (same_numbers, same_mask, same_folded) = compiled(k), drawn(k)
         for x, y in zip((*numbers, mask, folded), (*same_numbers, same_mask, same_folded), strict=True):
