@@ -277,7 +277,7 @@ class Compiled:
         assert xp is not None
         # The dtype of a number is what the library makes of one of its kind.
         specs = [
-            spec if spec.weak is None else Spec((), xp.ground.library.asarray(spec.weak(1)).dtype, spec.weak)
+            spec if spec.weak is None else Spec((), xp.ground.default_dtype(spec.weak, found.device), spec.weak)
             for spec in found.specs
         ]
 

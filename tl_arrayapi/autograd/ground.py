@@ -305,6 +305,10 @@ class Ground(Level):
             self._wider[dtype] = self.library.float32 if half else None
         return self._wider[dtype]
 
+    def default_dtype(self, kind: type, device: Any) -> Any:
+        """Return the dtype that the library gives to a Python number of that type, on ``device``."""
+        return self.library.asarray(kind(1), **({} if device is None else {"device": device})).dtype
+
     def result_dtypes(self, primitive: Primitive, operands: list[tuple[Any, int]], static: dict[str, Any]) -> list[Any]:
         """Return the dtypes that ``primitive`` gives for operands of these dtypes and numbers of axes, remembered: the
         library is asked, with next to no elements.

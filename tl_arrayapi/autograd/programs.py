@@ -91,7 +91,7 @@ def lowered(
 ) -> Compilation:
     """Return the program of a graph that was traced, here or elsewhere."""
     start = time.perf_counter()
-    graph = optimise(traced, reassociate=reassociate)
+    graph = optimise(traced, reassociate=reassociate and xp.backend.reassociates)
     optimised = time.perf_counter()
     # Compilers, NumPy's calls of BLAS among them, add up in orders of their own.
     program = xp.backend.lower(graph, runtime_of(xp.ground, device, fast and reassociate))

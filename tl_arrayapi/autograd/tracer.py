@@ -29,6 +29,7 @@ _BOOLEAN = frozenset(
     )
 )
 _TYPES: dict[str, type] = {"bool": bool, "int": int, "uint": int, "complex": complex}
+_WIDTHS = (bool, int, float, complex)
 _OF_COMPLEX = frozenset(("abs", "real", "imag"))
 
 
@@ -165,16 +166,15 @@ class Tracer(Ground):
 
     def scalar(self, value: Any, dtype: Any, like: Any) -> Traced:
         """Return a Python number as a 0-d array, of ``dtype`` where that can hold it."""
-        real = (
-            self.real.scalar(value, dtype, None)
-            if self.backend.one_device
-            else self.real._new_scalar(value, dtype, None)
-        )
+        one_device = self.backend.one_device
+        real = self.real.scalar(value, dtype, None) if one_device else self.real._new_scalar(value, dtype, self.device)
         return self.literal(value, real.dtype)
 
     def _number(self, x: Any, like: Any) -> Any:
-        if like is None:
-            return self._wrap(self.literal(x, self.library.asarray(x).dtype))
+        if like is None or self._is_weak(like):
+            literal = self.literal(x, self.real.default_dtype(type(x), self.device))
+            literal.weak = type(x)
+            return self._wrap(literal)
         return self._wrap(self.scalar(x, like.dtype, like))
 
     def lift(self, out: Any, result: type | None = None) -> Any:
@@ -187,23 +187,41 @@ class Tracer(Ground):
     def lift_operands(self, primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return operands as `Ground` does; numbers that are inputs take their neighbours' dtype, too."""
         operands = super().lift_operands(primitive, operands)
-        like = None
-        weak = False
-        for i, x in enumerate(operands):
-            if self._is_weak(x):
-                weak = True
-            elif not (i == 0 and primitive.name == "where") and (like is None or self.is_kind(like.dtype, "bool")):
-                like = x
-        if not weak or like is None:
+        weak = [x.value.weak for x in operands if self._is_weak(x)]
+        if not weak:
             return operands
+        like = None
+        for i, x in enumerate(operands):
+            known = not self._is_weak(x) and not (i == 0 and primitive.name == "where")
+            if known and (like is None or self.is_kind(like.dtype, "bool")):
+                like = x
+        if like is None:
+            # Numbers among themselves are what Python makes of them: of the widest kind.
+            widest = max(weak, key=_WIDTHS.index)
+            return tuple(x if not self._is_weak(x) else self._converted(x, widest) for x in operands)
         return tuple(self._strong(x, like.dtype) if self._is_weak(x) else x for x in operands)
 
     def _is_weak(self, x: Any) -> bool:
         return type(x) is Array and type(x.value) is Traced and x.value.weak is not None
 
+    def _converted(self, x: Array, kind: type) -> Array:
+        """Return a number as one of another Python type."""
+        if x.value.weak is kind:
+            return x
+        converted = self._strong(x, self.real.default_dtype(kind, self.device))
+        if converted is not x:
+            converted.value.weak = kind
+        return converted
+
     def _strong(self, x: Array, dtype: Any) -> Array:
-        wanted = self.real._new_scalar(x.value.weak(1), dtype, None).dtype
-        return x if wanted == x.dtype else self.namespace.astype(x, wanted)
+        """Return a number as an array of ``dtype``, where that can hold it."""
+        wanted = self.real._new_scalar(x.value.weak(1), dtype, self.device).dtype
+        if wanted == x.dtype:
+            return self._wrap(Traced(self, x.value.atom, x.dtype))
+        if type(x.value.atom) is Literal:
+            return self._wrap(self.literal(x.value.atom.value, wanted))
+        strong: Array = self.namespace.astype(self._wrap(Traced(self, x.value.atom, x.dtype)), wanted)
+        return strong
 
     def process(self, primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any]) -> Any:
         """Write down one operation in its canonical form, and return what stands for its result."""

@@ -84,6 +84,9 @@ class Backend:
     flat: ClassVar[bool] = False
     """Whether compiled steps keep parameters one after another in a `flat_array`, which they write to in place."""
 
+    reassociates: ClassVar[bool] = False
+    """Whether programs gain from rewrites that change the order of sums and products; elsewhere bits are kept."""
+
     keep_scalars: ClassVar[bool] = True
     """False where the library may itself be tracing: a constant made meanwhile must not outlive that trace."""
 

@@ -48,6 +48,8 @@ class NumPyBackend(HostBackend):
 
     flat = True
 
+    reassociates = True
+
     def __init__(self, namespace: Any) -> None:
         super().__init__(namespace)
         _keep_freed_memory()
