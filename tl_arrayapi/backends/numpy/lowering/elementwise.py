@@ -6,7 +6,7 @@ from typing import Any
 import numpy
 
 from tl_arrayapi.backends.numpy.lowering.selector import Selector
-from tl_arrayapi.backends.numpy.lowering.views import Root, View, bits, narrow, natural
+from tl_arrayapi.backends.numpy.lowering.views import Root, View, array, bits, narrow, natural
 from tl_arrayapi.graph.graph import Equation, Literal
 
 __all__ = ["cast", "form"]
@@ -28,6 +28,9 @@ def form(selector: Selector, equation: Equation) -> View | None:
     if name == "where":
         return _where(selector, equation)
     operands = tuple(narrow(selector.view(x)) for x in equation.operands)
+    if result in selector.masks:
+        sums = tuple(map(bits, operands))
+        return selector.write("ufunc", selector.function(name, numpy.add), sums, result.shape, sums[0].dtype)
     if name == "relu":
         name, operands = "maximum", (*operands, selector.constant(0, (), result.dtype))
     ufunc = _UFUNCS.get(name) or selector.runtime.function(name)
@@ -35,7 +38,17 @@ def form(selector: Selector, equation: Equation) -> View | None:
         return None
     if _loop(ufunc, tuple(x.dtype for x in operands)) != result.dtype:
         return None
+    if operands and all(x.root.array is not None for x in operands):
+        return _folded(selector, equation)
     return selector.write("ufunc", selector.function(name, ufunc), operands, result.shape, result.dtype)
+
+
+def _folded(selector: Selector, equation: Equation) -> View | None:
+    """Return what a function makes of constants, made once."""
+    arrays = [array(selector.view(x)) for x in equation.operands]
+    with numpy.errstate(all="ignore"):
+        found = selector.runtime.function(equation.name)(*arrays)
+    return selector.held(numpy.asarray(found), equation.result.shape)
 
 
 @cache
@@ -51,7 +64,7 @@ def cast(selector: Selector, equation: Equation) -> View | None:
     """Write a cast: a copy into an array of the other dtype."""
     (x,), result = equation.operands, equation.result
     view = selector.view(x)
-    if view.dtype == result.dtype:
+    if view.dtype == result.dtype or result in selector.masks:
         return view
     if isinstance(x, Literal) or "complex" in view.dtype:
         return None  # NumPy warns of the imaginary part that is dropped.

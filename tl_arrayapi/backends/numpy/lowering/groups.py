@@ -26,6 +26,9 @@ _HEAVY = {"call", "dot", "matmul", "reduce", "scatter", "take"}
 
 _REDUCTIONS = {"dot", "reduce"}
 
+_LOOKED_AT = 4
+"""The most groups before the last product that are looked at for a place."""
+
 
 def grouped(instructions: Sequence[Instruction], large: int = LARGE, block: int = BLOCK) -> list[Step]:
     """Return the steps of a program whose ``instructions`` are in an order in which they can run.
@@ -75,25 +78,33 @@ class _Schedule:
         self._ready: dict[Root, int] = {}
         self._open: dict[int, list[int]] = {}
         """The slots of the groups that may still grow, by the size of their arrays."""
+        self._closed: dict[int, list[int]] = {}
+        """The slots of the others."""
 
     def add(self, x: Instruction) -> None:
         """Put an instruction into a slot."""
-        place = self._of_group(x)
+        # One number is computed as soon as it can be; and bytes are, so that what they are made of need not be kept.
+        early = x.elementwise and not x.shared and (x.result.size <= 1 or x.result.root.itemsize == 1)
+        place = self._of_group(x, early)
         if place is None:
             ready = max((self._ready.get(v.root, 0) for v in x.operands), default=0)
-            small = x.elementwise and x.result.size <= 1 and not x.shared
-            if small:
+            if early:
                 place = ready
                 self.slots[place].after.append(x)
             else:
                 if x.op in _HEAVY and any(v.root.nbytes >= self._large for v in (*x.operands, *x.results)):
-                    self._open.clear()
+                    self._close()
                 place = len(self.slots)
                 self.slots.append(_Slot(x))
         for view in x.results:
             self._ready[view.root] = max(place, self._ready.get(view.root, 0))
 
-    def _of_group(self, x: Instruction) -> int | None:
+    def _close(self) -> None:
+        for size, places in self._open.items():
+            self._closed.setdefault(size, []).extend(places)
+        self._open.clear()
+
+    def _of_group(self, x: Instruction, early: bool) -> int | None:
         if x.shared or len(x.results) != 1:
             return None
         if x.op in _REDUCTIONS:
@@ -103,11 +114,14 @@ class _Schedule:
         else:
             return None
         for size in sizes:
-            for place in reversed(self._open.get(size, ())):
+            places = self._open.get(size, [])[::-1]
+            if early:
+                places = self._closed.get(size, [])[-_LOOKED_AT:] + places[::-1]
+            for place in places:
                 group = self.slots[place].main
                 assert isinstance(group, _Group)
-                early = all(v.root in group.made or self._ready.get(v.root, -1) < place for v in x.operands)
-                if early and _joins(group, x):
+                ready = all(v.root in group.made or self._ready.get(v.root, -1) < place for v in x.operands)
+                if ready and _joins(group, x):
                     return place
         if x.elementwise and x.result.root.nbytes >= self._large and x.result.whole:
             group = _Group(x.result.size, self._block)

@@ -9,7 +9,7 @@ import numpy
 from tl_arrayapi.backends.numpy.lowering import contract, elementwise, index, move, reduce
 from tl_arrayapi.backends.numpy.lowering.instructions import Selected
 from tl_arrayapi.backends.numpy.lowering.selector import Selector
-from tl_arrayapi.backends.numpy.lowering.views import Root, View, broadcast, natural
+from tl_arrayapi.backends.numpy.lowering.views import Root, View, broadcast
 from tl_arrayapi.backends.program import Runtime
 from tl_arrayapi.graph.graph import Equation, Graph
 
@@ -21,9 +21,7 @@ def _creation(selector: Selector, equation: Equation) -> View | None:
     if equation.name == "full":
         return broadcast(selector.constant(static["value"], (), result.dtype), result.shape)
     static = {k: selector.runtime.dtype(v) if k == "dtype" and v is not None else v for k, v in static.items()}
-    array = numpy.asarray(selector.runtime.function(equation.name)(**static), result.dtype, order="C")
-    array.flags.writeable = False
-    return natural(Root(result.shape, result.dtype, array=array))
+    return selector.held(numpy.asarray(selector.runtime.function(equation.name)(**static), result.dtype), result.shape)
 
 
 _FORMS: dict[str, Callable[[Selector, Equation], View | None]] = {**move.FORMS, **contract.FORMS, **index.FORMS}

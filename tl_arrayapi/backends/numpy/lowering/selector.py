@@ -6,6 +6,7 @@ from typing import Any
 import numpy
 
 from tl_arrayapi.backends.numpy.lowering.instructions import Instruction, Selected
+from tl_arrayapi.backends.numpy.lowering.masks import masks
 from tl_arrayapi.backends.numpy.lowering.views import Root, View, natural
 from tl_arrayapi.backends.program import Runtime
 from tl_arrayapi.graph.graph import Atom, Equation, Graph, Literal, Var
@@ -22,6 +23,7 @@ class Selector:
         self.views: dict[Var, View] = {
             v: natural(root) for v, root in zip(graph.given, self.selected.given, strict=True)
         }
+        self.masks = masks(graph)
         self.number = -1
         """The place of the equation at hand in the graph."""
         self._constants: dict[Any, View] = {}
@@ -36,10 +38,14 @@ class Selector:
         """Return an array that holds one number, made once for the program."""
         key = repr(value), shape, dtype
         if key not in self._constants:
-            array = numpy.full(shape, self.runtime.number(value, dtype))
-            array.flags.writeable = False
-            self._constants[key] = natural(Root(shape, dtype, array=array))
+            self._constants[key] = self.held(numpy.full(shape, self.runtime.number(value, dtype)), shape)
         return self._constants[key]
+
+    def held(self, array: Any, shape: tuple[int, ...]) -> View:
+        """Return an array that was made beforehand, and stays as it is."""
+        array = numpy.array(numpy.broadcast_to(array, shape), order="C")
+        array.flags.writeable = False
+        return natural(Root(shape, array.dtype.name, array=array))
 
     def dense(self, view: View) -> View:
         """Return the same values in C order: as they are, or as a copy that is made once."""

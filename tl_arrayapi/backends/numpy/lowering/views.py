@@ -13,6 +13,7 @@ import numpy
 __all__ = [
     "Root",
     "View",
+    "array",
     "bits",
     "broadcast",
     "contiguous",
@@ -193,6 +194,13 @@ def narrow(view: View) -> View:
         if stride == 0:
             shape[i] = 1
     return replace(view, shape=tuple(shape), strides=tuple(strides))
+
+
+def array(view: View) -> Any:
+    """Return the array that a view of a constant is."""
+    held, itemsize = view.root.array, view.root.itemsize
+    strides = [stride * itemsize for stride in view.strides]
+    return numpy.ndarray(view.shape, view.dtype, held, view.offset * itemsize if view.size else 0, strides)
 
 
 def bits(view: View) -> View:

@@ -44,6 +44,8 @@ class _Writer:
     names: dict[Any, str] = field(default_factory=dict)
     live: dict[Root, list[str]] = field(default_factory=dict)
     """The names of a call's own arrays, by the root that they refer to."""
+    in_order: set[Root] = field(default_factory=set)
+    """What is read as memory, and so must be in C order, of the machine's byte order."""
     local: dict[View, str] = field(default_factory=dict)
     """The names of blocks, inside of a loop over them."""
 
@@ -88,6 +90,7 @@ class _Writer:
                 where = f", {start}" if start or strides else ""
                 steps = f", {tuple(s * view.root.itemsize for s in strides)}" if strides else ""
                 text = f"array({view.shape}, {view.dtype}, {base}{where}{steps})"
+                self.in_order.add(view.root)
             (self.setup if stays else self.run).append(f"{name} = {text}")
             if view.root in self.live:
                 self.live[view.root].append(name)
@@ -196,6 +199,7 @@ class _Writer:
         unsigned = indices.dtype if indices.dtype[0] == "u" else f"u{indices.dtype}"
         places = self.ref(replace(indices, dtype=unsigned))
         method, name = self.method(source, "take"), self.ref(indices)
+        self.in_order.add(source.root)
         return [
             f"if maximum_reduce({places}) < {source.shape[axis]}:",
             f'    {method}({name}, {axis}, {out}, "clip")',
@@ -327,8 +331,10 @@ def _assembled(writer: _Writer, results: list[str], equations: dict[int, int], c
     free = [(i, writer.selected.given[i].dtype) for i in range(count) if i not in writer.fixed]
     lines += ["", f"    def run({', '.join(f'a{i}' for i, _ in free)}):"]
     for i, dtype in free:
-        lines.append(f"        if not (type(a{i}) is array and a{i}.dtype is {dtype} and a{i}.flags.c_contiguous):")
-        lines.append(f"            a{i} = plain(a{i}, {dtype})")
+        test = f"type(a{i}) is not array"
+        if writer.selected.given[i] in writer.in_order:
+            test = f"not (type(a{i}) is array and a{i}.dtype is {dtype} and a{i}.flags.c_contiguous)"
+        lines += [f"        if {test}:", f"            a{i} = plain(a{i}, {dtype})"]
     lines.append("        try:")
     shift = len(lines) + 1
     lines += [f"            {line}" for line in writer.run]
