@@ -64,7 +64,7 @@ def _hold(graph: Graph, found: Graph, arrays: list[Any]) -> None:
     for x, y, z in zip(run(found, *arrays), truth, run(graph, *arrays), strict=True):
         allowed = 16 * np.abs(z - y) + 256 * np.finfo("float32").eps * largest
         text = "\n".join([*lines(graph), "", *lines(found)])
-        assert x.shape == y.shape and x.dtype == z.dtype, text
+        assert (x.shape, x.dtype) == (z.shape, z.dtype), text
         assert np.all(np.abs(x - y) <= allowed), text
 
 

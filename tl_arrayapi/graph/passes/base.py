@@ -7,9 +7,11 @@ equal to any other). A pass that changes nothing returns the graph that it was g
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tl_arrayapi.graph.graph import Atom, Equation, Graph, Literal, Var, frozen
+from tl_arrayapi.graph.passes.spread import spread
 
 __all__ = ["Memory", "Pass", "Rewriting", "Rule", "Walk", "broadcast", "graph_pass", "together"]
 
@@ -181,6 +183,15 @@ class Walk:
             if equation is not None and equation.name in names:
                 return equation
         return None
+
+    def uses(self, x: Atom) -> int:
+        """Return how many operands and outputs are ``x``."""
+        return self._uses.get(x.number, 0) if type(x) is Var else 0
+
+    @cached_property
+    def spread(self) -> frozenset[int]:
+        """The numbers of what `tl_arrayapi.graph.passes.spread` finds in the graph that is rewritten."""
+        return spread(self.graph)
 
     def is_single(self, x: Atom) -> bool:
         """Say whether at most one operand is ``x``: if that equation no longer reads it, nothing does."""

@@ -38,7 +38,9 @@ class Product:
 
 def is_product(walk: Walk, x: Atom) -> bool:
     """Say whether `factors` can take ``x`` apart."""
-    return walk.made(x, "multiply", "divide", "negative") is not None and walk.is_single(x) and x.dtype in _DTYPES
+    if walk.made(x, "multiply", "divide", "negative") is None or x.dtype not in _DTYPES:
+        return False
+    return walk.is_single(x) or (isinstance(x, Var) and x.number in walk.spread)
 
 
 def factors(walk: Walk, x: Atom, *, whole: Equation | None = None, most: int = _MOST_FACTORS) -> Product:
@@ -56,6 +58,12 @@ def factors(walk: Walk, x: Atom, *, whole: Equation | None = None, most: int = _
         y.dtype != x.dtype or (isinstance(y, Literal) and not is_normal(y.value.real, y.dtype)) for y in maker.operands
     ):
         return Product(over=(x,))
+    if whole is None and not walk.is_single(x):
+        # A product with a number that all its readers take: each spares its share.
+        share = cost(maker.name, x.size) // walk.uses(x)
+        number = next(y for y in maker.operands if isinstance(y, Literal))
+        base = tuple([y for y in maker.operands if isinstance(y, Var)])
+        return Product(float(number.value.real), base, (), share, (x.number,))
     first = factors(walk, maker.operands[0], most=most - 1)
     spent = first.spent + cost(maker.name, x.size)
     if maker.name == "negative":

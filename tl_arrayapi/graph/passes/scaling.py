@@ -40,6 +40,8 @@ def _has_number_inside(walk: Walk, e: Equation, product: Product) -> bool:
     """Say whether the number of a product is a factor of one of its parts, and could be one of all of it."""
     if product.number == 1 or any(x.shape != e.results[0].shape for x in product.factors):
         return False
+    if len(set(product.over)) < len(product.over):
+        return False  # The number may be there to keep a square in range.
     return e.name != "negative" and all(isinstance(x, Var) for x in e.operands)
 
 
