@@ -9,7 +9,7 @@ from typing import Any
 from tl_arrayapi.autograd.array import Array
 from tl_arrayapi.autograd.containers import map_tree
 from tl_arrayapi.autograd.ground import Ground
-from tl_arrayapi.autograd.namespace import Namespace, namespace_of_type
+from tl_arrayapi.autograd.namespace import Namespace, namespace, namespace_of_type
 from tl_arrayapi.autograd.primitive import PRIMITIVES
 from tl_arrayapi.autograd.tracer import TracingNamespace
 from tl_arrayapi.backends.program import Program, Runtime
@@ -135,4 +135,10 @@ def runtime_of(ground: Ground, device: Any, fast: bool = True) -> Runtime:
     def number(value: Any, dtype: str) -> Any:
         return library.asarray(value, dtype=backend.dtype(dtype), **where)
 
-    return Runtime(function=function, number=number, dtype=backend.dtype, device=device, fast=fast)
+    return Runtime(
+        function=function, number=number, dtype=backend.dtype, device=device, fast=fast, elsewhere=_elsewhere
+    )
+
+
+def _elsewhere(xp: Any) -> Runtime:
+    return runtime_of(namespace(xp).ground, None)

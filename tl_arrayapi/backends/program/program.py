@@ -17,6 +17,8 @@ class Runtime:
     ``function(name)`` is the library's function, which takes operands by position and static arguments by keyword;
     ``number(value, dtype)`` a number as a 0-d array on ``device``, and ``dtype(name)`` a dtype. With ``fast`` False no
     compiler of the library's own is used: the program runs the same functions in the same order as eager.
+    ``elsewhere(namespace)`` is the same of another library, whose arrays are the chunks of this one's, say; it can be
+    pickled.
     """
 
     function: Callable[[str], Callable[..., Any]]
@@ -24,6 +26,7 @@ class Runtime:
     dtype: Callable[[str], Any]
     device: Any = None
     fast: bool = True
+    elsewhere: "Callable[[Any], Runtime] | None" = None
 
 
 class Step(NamedTuple):
