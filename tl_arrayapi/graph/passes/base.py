@@ -137,12 +137,13 @@ def together(name: str, *passes: Rewriting) -> Rewriting:
 
 @dataclass(slots=True)
 class Memory:
-    """What is known from one walk to the next: the equations that no rule found anything for, by what they make, and
-    how often every value was used then.
+    """What is known from one walk to the next: the equations that no rule found anything for, by what they make; how
+    often every value was used then; and by what equations are told from others.
     """
 
     quiet: dict[int, Equation] = field(default_factory=dict)
     uses: dict[int, int] = field(default_factory=dict)
+    keys: dict[int, tuple[Equation, Any]] = field(default_factory=dict)
 
 
 class Walk:
@@ -164,6 +165,7 @@ class Walk:
         self._rules = rules
         self._share = share
         self._memory = memory
+        self._keys: dict[int, tuple[Equation, Any]] = {} if memory is None else memory.keys
         self._next = graph.next_number
         self._equations: list[Equation] = []
         self._makers: dict[int, Equation] = {}
@@ -276,7 +278,7 @@ class Walk:
             return self.graph
         outputs = tuple([self._now(x) for x in self.graph.outputs])
         uses = self._uses
-        live = [e for e in self._equations if any(uses.get(v.number, 0) for v in e.results)]
+        live = [e for e in self._equations if uses.get(e.results[0].number, 0) or self._is_used(e)]
         return Graph(self.graph.inputs, self.graph.captured, tuple(live), outputs)
 
     def _now(self, x: Atom) -> Atom:
@@ -308,6 +310,9 @@ class Walk:
         if memory is None:
             return {}
         uses, before = self._uses, memory.uses
+        if not memory.quiet:
+            memory.uses = dict(uses)
+            return memory.quiet
         near: set[int] = set()
         quiet = {}
         for equation in self.graph.equations:
@@ -329,7 +334,14 @@ class Walk:
         """Return the equation that computes the same and is there already, or this one."""
         if not self._share:
             return equation
-        key = _key(equation.name, equation.operands, equation.static, equation.scope)
+        keys = self._keys
+        number = equation.results[0].number
+        known = keys.get(number)
+        if known is not None and known[0] is equation:
+            key = known[1]
+        else:
+            key = _key(equation.name, equation.operands, equation.static, equation.scope)
+            keys[number] = equation, key
         return self._known.setdefault(key, equation)
 
     def _write(self, equation: Equation) -> None:
@@ -358,6 +370,9 @@ class Walk:
                 maker = self._makers.get(x.number)
                 if count == 0 and maker is not None and self._is_first_used(maker, x):
                     todo += maker.operands
+
+    def _is_used(self, equation: Equation) -> bool:
+        return len(equation.results) > 1 and any(self._uses.get(v.number, 0) for v in equation.results)
 
     def _is_first_used(self, maker: Equation, x: Var) -> bool:
         """Say whether ``x`` is the only one among the results of its equation that is in use."""

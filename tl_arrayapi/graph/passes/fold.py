@@ -65,7 +65,10 @@ def _joined_numbers(walk: Walk, e: Equation) -> Atom | None:
 @fold.rule(kind="elementwise")
 @fold.rule(kind="cast")
 def _repeated_late(walk: Walk, e: Equation) -> Atom | None:
-    if not any(walk.made(x, "broadcast_to", "full") for x in e.operands):
+    for x in e.operands:
+        if walk.made(x, "broadcast_to", "full"):
+            break
+    else:
         return None
     sources = [_source(walk, x) for x in e.operands]
     if all(source is x for source, x in zip(sources, e.operands, strict=True)):
@@ -91,8 +94,10 @@ def _source(walk: Walk, x: Atom) -> Atom:
 
 @fold.rule(kind="elementwise")
 def _arithmetic(walk: Walk, e: Equation) -> Atom | None:
+    if type(e.operands[0]) is not Literal:
+        return None
     numbers = [x for x in e.operands if type(x) is Literal]
-    return apply(e.name, numbers, e.result.dtype) if numbers and len(numbers) == len(e.operands) else None
+    return apply(e.name, numbers, e.result.dtype) if len(numbers) == len(e.operands) else None
 
 
 @fold.rule("astype")

@@ -39,7 +39,7 @@ def optimise(graph: Graph, *, reassociate: bool = True) -> Graph:
     (%0,)
     """
     rules, memory = FAST if reassociate else EXACT, Memory()
-    graph = EXACT(dce(graph))
+    graph = dce(graph)
     graph = rules.settled(graph, memory)
     packed = pack(reciprocals(graph) if reassociate else graph)
     return schedule(graph if packed is graph else rules.settled(packed, memory))
