@@ -1,0 +1,82 @@
+"""Random losses: compiled value, gradient and second derivative are those of the eager engine, on NumPy."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+
+import tl_arrayapi as tl
+from tests.compiled.equality import assert_same_bits, eager, exactly, hosts, quickly
+from tests.compiled.programs import programs
+from tests.libraries import load
+
+XP = load("numpy")
+SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+MANY = settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def value_and_gradient(program):
+    where = tuple(range(len(program.arrays)))
+    return tl.value_and_grad(lambda *arrays: program(tl.array_namespace(*arrays), *arrays), where)
+
+
+def curvature(program):
+    def product(*arrays):
+        directions = tuple(0.5 * x + 1 for x in arrays)
+        return tl.hvp(lambda *arrays: program(tl.array_namespace(*arrays), *arrays), arrays, directions)
+
+    return product
+
+
+def check_exact(f, arrays):
+    with np.errstate(all="ignore"):
+        assert_same_bits(XP, exactly(XP, f)(*arrays), eager(XP, f)(*arrays))
+
+
+def check_quick(f, arrays):
+    with np.errstate(all="ignore"):
+        expected = hosts(XP, eager(XP, f)(*arrays))
+        scale = max(1.0, *(float(np.max(np.abs(x), initial=0.0)) for x in expected))
+        assume(np.isfinite(scale) and scale < 1e6)
+        # Where a last bit decides, as between equal values, another order may decide otherwise.
+        near = [x * (1 + 1e-13 * np.cos(np.arange(x.size)).reshape(x.shape)) for x in arrays]
+        for one, another in zip(hosts(XP, eager(XP, f)(*near)), expected, strict=True):
+            assume(float(np.max(np.abs(one - another), initial=0.0)) < 1e-9 * scale)
+        compiled = quickly(XP, f)
+        for _ in range(2):  # the second time in memory that was used
+            for one, another in zip(hosts(XP, compiled(*arrays)), expected, strict=True):
+                assert (one.shape, one.dtype) == (another.shape, another.dtype)
+                np.testing.assert_allclose(one, another, rtol=1e-9, atol=1e-10 * scale)
+
+
+@SETTINGS
+@given(programs())
+def test_a_random_loss_has_the_bits_of_the_eager_one(program):
+    check_exact(value_and_gradient(program), program.arrays)
+
+
+@SETTINGS
+@given(programs())
+def test_a_random_loss_reassociated_is_near_the_eager_one(program):
+    check_quick(value_and_gradient(program), program.arrays)
+
+
+@pytest.mark.slow
+@MANY
+@given(programs(16))
+def test_many_random_losses_have_the_bits_of_the_eager_ones(program):
+    check_exact(value_and_gradient(program), program.arrays)
+
+
+@pytest.mark.slow
+@MANY
+@given(programs(16))
+def test_many_random_losses_reassociated_are_near_the_eager_ones(program):
+    check_quick(value_and_gradient(program), program.arrays)
+
+
+@pytest.mark.slow
+@MANY
+@given(programs(6))
+def test_many_random_second_derivatives_are_those_of_the_eager_engine(program):
+    check_exact(curvature(program), program.arrays)
+    check_quick(curvature(program), program.arrays)
