@@ -11,7 +11,7 @@ import numpy
 
 from tl_arrayapi.backends.numpy.lowering.instructions import Instruction
 from tl_arrayapi.backends.numpy.lowering.steps import Blocks, Step
-from tl_arrayapi.backends.numpy.lowering.views import Root, View, natural, reshaped
+from tl_arrayapi.backends.numpy.lowering.views import Root, View, array, natural, reshaped
 
 __all__ = ["BLOCK", "LARGE", "grouped"]
 
@@ -272,7 +272,9 @@ def _reduction_block(blocks: Blocks, x: Instruction, columns: set[Root], after: 
         elif rowwise:
             operands = _full(blocks, left), right
         else:
-            operands = _column(blocks, left, 1), _full(blocks, right)
+            # Ones that go by blocks are not those that another sum may have as a whole.
+            ones = natural(Root(left.shape, left.dtype, array=array(left)))
+            operands = _column(blocks, ones, 1), _full(blocks, right)
     else:
         operands = (_full(blocks, x.operands[0], flat=not rowwise),)
     changed = {"axis": 1 if rowwise else None, "keepdims": False}
