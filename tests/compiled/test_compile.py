@@ -140,11 +140,20 @@ def test_another_number_needs_no_other_program(xp):
     assert f.cache_info().hits == 2
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "int32", "int8", "uint8"])
+SOME = pytest.mark.parametrize(
+    "library",
+    [
+        *("numpy", "torch", "array_api_strict", "strict-float32"),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("jax", "dask", "strict-device1")),
+    ],
+)
+
+
+@SOME
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "int32", "uint8"])
 @pytest.mark.parametrize("number", [3, 2.5, 1.5 + 0.5j])
-def test_a_number_takes_the_dtype_that_it_takes_in_the_eager_engine(xp, dtype, number):
-    if not xp.has(dtype):
-        pytest.skip(f"no {dtype}")
+def test_a_number_takes_the_dtype_that_it_takes_in_the_eager_engine(library, dtype, number):
+    xp = load(library)
     x = xp.asarray([1, 2, 3], dtype)
 
     def f(x, number):
@@ -152,8 +161,8 @@ def test_a_number_takes_the_dtype_that_it_takes_in_the_eager_engine(xp, dtype, n
 
     try:
         expected = eager(xp, f)(x, number)
-    except TLError as error:
-        with pytest.raises(type(error)):
+    except TypeError:  # a strict library has no sum of integers and a float
+        with pytest.raises(TypeError):
             exactly(xp, f)(x, number)
         return
     assert_same_bits(xp, exactly(xp, f)(x, number), expected)
@@ -579,7 +588,7 @@ def test_control_flow_on_values_is_refused_with_the_line_and_what_to_do(f, named
     ],
 )
 def test_what_has_a_shape_that_depends_on_values_is_refused(f, xp):
-    with pytest.raises(TLError, match="shape"):
+    with pytest.raises(TLError, match=r"shape|length"):
         quickly(xp, f)(xp.asarray(X))
 
 
