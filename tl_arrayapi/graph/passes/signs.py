@@ -4,6 +4,8 @@ The derivative of a square root is guarded at 0; of ``sqrt(mean(x * x) + eps)`` 
 anywhere: it makes every comparison false, so that only what is false without it is known.
 """
 
+from collections.abc import Callable, Sequence
+
 from tl_arrayapi.graph.graph import Atom, Equation, Literal
 from tl_arrayapi.graph.passes.base import Rewriting, Walk
 from tl_arrayapi.graph.passes.fold import filled
@@ -36,10 +38,16 @@ def is_positive(walk: Walk, x: Atom, depth: int = _DEEPEST) -> bool:
     if name in ("maximum", "hypot"):
         return any(is_positive(walk, y, below) for y in operands)
     if name in ("sqrt", "abs", "max", "min", "minimum") or name in _MOVES:
-        return all(is_positive(walk, y, below) for y in operands if is_float(y.dtype))
+        return _each(operands, lambda y: is_positive(walk, y, below))
     if name == "sum":
         return operands[0].size > 0 and is_positive(walk, operands[0], below)
     return name == "cosh"
+
+
+def _each(operands: Sequence[Atom], holds: Callable[[Atom], bool]) -> bool:
+    """Say whether something holds of each operand that is data; indices and conditions are none, and there is some."""
+    data = [y for y in operands if not (y.dtype == "bool" or y.dtype.startswith(("int", "uint")))]
+    return bool(data) and all(is_float(y.dtype) and holds(y) for y in data)
 
 
 def is_nonnegative(walk: Walk, x: Atom, depth: int = _DEEPEST) -> bool:
@@ -59,7 +67,7 @@ def is_nonnegative(walk: Walk, x: Atom, depth: int = _DEEPEST) -> bool:
     if name == "astype" and operands[0].dtype == "bool":
         return True
     if name in ("add", "multiply", "divide", "minimum", "max", "min", "sum") or name in _MOVES:
-        return all(is_nonnegative(walk, y, below) for y in operands if is_float(y.dtype))
+        return _each(operands, lambda y: is_nonnegative(walk, y, below))
     return False
 
 

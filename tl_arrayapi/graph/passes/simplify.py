@@ -170,7 +170,8 @@ def _even(walk: Walk, e: Equation) -> Atom | None:
     maker = walk.made(x, "negative", "abs")
     if e.name == "abs" and maker is not None and maker.name == "abs":
         return x
-    if maker is not None:
+    # The magnitude of a complex number is none that a sign was dropped of.
+    if maker is not None and is_float(maker.operands[0].dtype):
         return walk.elementwise(e.name, maker.operands[0], like=e)
     return walk.elementwise("multiply", x, x, like=e) if e.name == "square" else None
 
