@@ -22,8 +22,9 @@ class Options:
     ``xp`` is an Array API namespace, or a library's name; None is NumPy. ``dtype`` names the floating dtype of the
     parameters, ``device`` the library's device. ``backend`` is "eager" or "compiled". ``seed`` keys dropout and
     shuffling, never fills. ``requires_grad_by_default`` is the trainable flag of parameters that have none of their
-    own. ``matmul_precision`` ("default", "high", "highest") and ``fast_kernels`` are for libraries that offer faster
-    products and kernels that round differently.
+    own. ``matmul_precision`` ("default", "high", "highest") is for libraries that offer faster products that round
+    differently. With ``fast_kernels`` a compiled module runs through what its library has of compilers, PyTorch's and
+    JAX's, and NumPy's calls on planned memory; without, it runs the functions that the eager one runs.
 
     Raises `ArgumentError` or `DTypeError` for a word that is none of these, `DTypeError` where the library lacks the
     dtype.
