@@ -178,6 +178,18 @@ def test_a_product_with_a_cast_truth_is_one_with_the_truth():
     assert same_bits(run(graph, *given), run(found, *given))
 
 
+def test_a_product_with_a_sum_of_truths_takes_it_in_bytes():
+    s = Sketch()
+    x, g = s.given(14), s.given(14)
+    sides = s.add(s.astype(s.greater(x, 0.0), "float32"), s.astype(s.greater_equal(x, 0.0), "float32"))
+    graph = s.graph(s.multiply(g, sides))
+    found = dce(masks(graph))
+    verify(found)
+    assert [e.results[0].dtype for e in found.equations] == ["bool", "bool", "int8", "int8", "int8", "float32"]
+    given = specials(14), specials(14, shift=3)
+    assert same_bits(run(graph, *given), run(found, *given))
+
+
 @pytest.mark.parametrize(
     "write",
     [

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tl_arrayapi.graph.graph import Atom, Equation, Literal
 from tl_arrayapi.graph.passes.base import Rewriting, Walk, broadcast
-from tl_arrayapi.graph.passes.numbers import apply, literal
+from tl_arrayapi.graph.passes.numbers import apply, is_integer, literal, rounded
 
 __all__ = ["constant", "filled", "fold"]
 
@@ -98,6 +98,30 @@ def _arithmetic(walk: Walk, e: Equation) -> Atom | None:
         return None
     numbers = [x for x in e.operands if type(x) is Literal]
     return apply(e.name, numbers, e.result.dtype) if len(numbers) == len(e.operands) else None
+
+
+@fold.rule("multiply", "add")
+def _range(walk: Walk, e: Equation) -> Atom | None:
+    """Scale and move a range of integers as it is made."""
+    for x, number in (e.operands, e.operands[::-1]):
+        maker = walk.made(x, "arange")
+        if maker is None or type(number) is not Literal or not is_integer(x.dtype) or number.dtype != x.dtype:
+            continue
+        bounds = [maker.get(part) for part in ("start", "stop", "step")]
+        by = number.value
+        if x.dtype != e.results[0].dtype or any(type(n) is not int for n in (by, *bounds)):
+            continue
+        if e.name == "add":
+            bounds = [bounds[0] + by, bounds[1] + by, bounds[2]]
+        elif by > 0:
+            bounds = [n * by for n in bounds]
+        else:
+            continue
+        if any(rounded(n, x.dtype) is None for n in bounds):
+            continue
+        static = dict(zip(("start", "stop", "step"), bounds, strict=True))
+        return walk.emit("arange", (), x.shape, e, kind="creation", **(maker.arguments | static))
+    return None
 
 
 @fold.rule("astype")

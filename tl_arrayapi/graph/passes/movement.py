@@ -100,6 +100,18 @@ def _concat(walk: Walk, e: Equation) -> Atom | None:
         return None
     if len(parts) == 1:
         return parts[0]
-    if len(parts) < len(e.operands):
-        return walk.emit("concat", parts, e.result.shape, e, axis=axis)
+    flat: list[Atom] = []
+    for x in parts:
+        maker = walk.made(x, "concat") if walk.is_single(x) else None
+        flat += maker.operands if maker is not None and maker.get("axis") == axis else (x,)
+    if len(flat) != len(e.operands):
+        return walk.emit("concat", flat, e.result.shape, e, axis=axis)
+    return None
+
+
+@movement.rule("embed")
+def _embed(walk: Walk, e: Equation) -> Atom | None:
+    (x,) = e.operands
+    if x.shape == e.result.shape and all(isinstance(k, slice) and (k.start, k.step) == (0, 1) for k in e.get("key")):
+        return x
     return None

@@ -2,6 +2,7 @@
 
 from tl_arrayapi.graph.graph import Graph
 from tl_arrayapi.graph.passes.base import Memory, together
+from tl_arrayapi.graph.passes.choices import choices
 from tl_arrayapi.graph.passes.cse import cse
 from tl_arrayapi.graph.passes.dce import dce
 from tl_arrayapi.graph.passes.fold import fold
@@ -14,16 +15,20 @@ from tl_arrayapi.graph.passes.scaling import scaling
 from tl_arrayapi.graph.passes.schedule import schedule
 from tl_arrayapi.graph.passes.signs import signs
 from tl_arrayapi.graph.passes.simplify import simplify
+from tl_arrayapi.graph.passes.zeros import zeros
 
 __all__ = ["EXACT", "FAST", "PASSES", "optimise"]
 
-PASSES = (dce, fold, movement, signs, simplify, cse, scaling, reductions, dots, products, pack, reciprocals, schedule)
+PASSES = (
+    *(dce, fold, movement, signs, choices, simplify, cse),
+    *(zeros, scaling, reductions, dots, products, pack, reciprocals, schedule),
+)
 """Every pass that runs, alone."""
 
-EXACT = together("exact", movement, fold, signs, simplify, cse)
+EXACT = together("exact", movement, fold, signs, choices, simplify, cse)
 """The rules that change no bit, in one walk."""
 
-FAST = together("fast", movement, fold, signs, simplify, scaling, reductions, dots, products, cse)
+FAST = together("fast", movement, fold, signs, choices, simplify, zeros, scaling, reductions, dots, products, cse)
 """These, and those that reassociate."""
 
 
