@@ -88,10 +88,14 @@ class DaskBackend(HostBackend):
         return lambda: bool(array.name == name)
 
     def lower(self, graph: Graph, runtime: Runtime) -> Program:
-        """Return ``graph`` as a program that runs in one task a chunk, where it can be shared out among the chunks."""
+        """Return ``graph`` as a program that runs in one task a chunk, where it can be shared out among the chunks.
+
+        That adds up in another order than Dask does, and is left alone where ``runtime`` wants eager's.
+        """
         portable = self.portable(graph, runtime)
-        elsewhere = getattr(runtime, "elsewhere", None)
-        return portable if elsewhere is None else DaskProgram(graph, portable, elsewhere)
+        if runtime.elsewhere is None or not runtime.fast:
+            return portable
+        return DaskProgram(graph, portable, runtime.elsewhere)
 
     def persist(self, arrays: list[Any]) -> list[Any]:
         """Compute all ``arrays`` at once, and keep their chunks where they were computed."""

@@ -9,8 +9,8 @@ from tl_arrayapi.graph.graph import Var
 
 __all__ = ["BLOCK_BYTES", "block_of"]
 
-BLOCK_BYTES = 1 << 21
-"""The bytes of all values of a block together: about what the second-level cache of one core holds."""
+BLOCK_BYTES = 1 << 23
+"""The bytes of all values of a block together, few of which live at once: these stay in a core's second-level cache."""
 
 _PER_PART = 4
 """A block has at least so many times the bytes of the parts that it makes, which have to be joined."""
@@ -18,13 +18,13 @@ _PER_PART = 4
 
 def block_of(stage: Stage, outputs: tuple[tuple[Var, Form], ...], steps: Fraction) -> Fraction:
     """Return how many steps of a chunk of ``steps`` make a block; all of them where the chunk is small, or is not cut
-    along the first axis throughout, so that its blocks would lie scattered.
+    along the first axis, so that its blocks would lie scattered.
     """
     forms: dict[tuple[Var, Form], None] = dict(stage.reads)
     for entry in stage.entries:
         forms.update(dict.fromkeys(zip(entry.equation.results, entry.results, strict=True)))
     cut = [(v, form) for v, form in forms if isinstance(form, Split)]
-    if not stage.chunks or any(form is None for _, form in outputs) or any(form.axis for _, form in cut):
+    if not stage.chunks or any(form is None for _, form in outputs) or _scattered(stage):
         return steps
     # The bytes that one step of the grid adds.
     each = sum(nbytes(v) // v.shape[form.axis] * form.unit for v, form in cut)
@@ -32,3 +32,7 @@ def block_of(stage: Stage, outputs: tuple[tuple[Var, Form], ...], steps: Fractio
     count = max(1, math.ceil(max(BLOCK_BYTES, _PER_PART * parts) * stage.pieces / max(1, each)))
     block = Fraction(count, stage.pieces)
     return steps if 2 * block >= steps else block
+
+
+def _scattered(stage: Stage) -> bool:
+    return any(isinstance(form, Split) and form.axis for _, form in stage.reads)

@@ -21,6 +21,7 @@ from tl_arrayapi.backends.dask.partition.stages import Form, Stage
 from tl_arrayapi.backends.program import Program, Runtime
 from tl_arrayapi.backends.registry import backend_of, get
 from tl_arrayapi.graph.graph import Var
+from tl_arrayapi.graph.passes.pipeline import optimise
 
 __all__ = ["Gathered", "Item", "Join", "Joined", "Run", "Source", "Taken", "Work"]
 
@@ -85,6 +86,8 @@ def _unpacked(packed: bytes) -> Work:
 def _program(packed: bytes, steps: Fraction, backend: Backend) -> Program:
     work = _unpacked(packed)
     graph = written(work.stage, work.outputs, steps).graph
+    # What is quick on a chunk's library was not asked when the whole graph was optimised.
+    graph = optimise(graph, reassociate=backend.reassociates)
     return backend.lower(graph, work.runtime(backend.namespace))
 
 
@@ -104,23 +107,29 @@ class Run:
         block = block_of(work.stage, work.outputs, steps) if backend is get(None) else steps
         if block == steps:
             return tuple(_program(self.packed, steps, backend)(*inputs))
+        return self._in_blocks(work, backend, inputs, int(block * work.stage.pieces))
+
+    def _in_blocks(self, work: Work, backend: Backend, inputs: list[Any], block: int) -> tuple[Any, ...]:
+        """Run the stage on the chunk in blocks of so many pieces of a step."""
+        in_all = work.stage.pieces
+        last = self.steps * in_all
         parts = Join(tuple(work.stage.parts.values()))
         joined: list[tuple[int, tuple[Any, ...]]] = []
-        pieces = []
-        at = Fraction(0)
-        while at < steps:
-            size = min(block, steps - at)
-            given = [_part(x, source, at, size) for x, source in zip(inputs, work.sources, strict=True)]
-            found = _program(self.packed, size, backend)(*given)
+        others = []
+        for start in range(0, last, block):
+            stop = min(start + block, last)
+            run = _program(self.packed, Fraction(stop - start, in_all), backend)
+            found = run(
+                *[_part(x, source, start, stop, in_all) for x, source in zip(inputs, work.sources, strict=True)]
+            )
             parts.add(joined, tuple(found[: len(parts.functions)]))
-            pieces.append(found[len(parts.functions) :])
-            at += size
-        forms = [form for _, form in work.outputs[len(parts.functions) :]]
+            others.append(found[len(parts.functions) :])
+        cuts = [form for _, form in work.outputs[len(parts.functions) :] if isinstance(form, Split)]
         return (
             *parts.rest(joined),
             *(
-                backend.namespace.concat(list(found), axis=form.axis if isinstance(form, Split) else 0)
-                for found, form in zip(zip(*pieces, strict=True), forms, strict=True)
+                backend.namespace.concat(list(blocks), axis=cut.axis)
+                for blocks, cut in zip(zip(*others, strict=True), cuts, strict=True)
             ),
         )
 
@@ -140,7 +149,7 @@ class Run:
             else:
                 value = _item(arguments[source.argument], source.slot)
                 if source.whole and source.split is not None:
-                    value = _cut(value, source.split, Fraction(self.start), Fraction(self.steps))
+                    value = _cut(value, source.split, self.start, self.start + self.steps)
             inputs.append(backend.namespace.asarray(value))  # Dask's chunks of no axes are scalars
         return inputs
 
@@ -204,16 +213,19 @@ def _item(value: Any, slot: int | None) -> Any:
     return value if slot is None else value[slot]
 
 
-def _cut(value: Any, split: Split, start: Fraction, steps: Fraction) -> Any:
-    mine = slice(int(split.unit * start), int(split.unit * (start + steps)))
+def _cut(value: Any, split: Split, start: int, stop: int, pieces: int = 1) -> Any:
+    """Return a value from one step to another, or from one piece to another of so many in a step."""
+    mine = slice(split.unit * start // pieces, split.unit * stop // pieces)
     return value[(*(slice(None),) * split.axis, mine, ...)]
 
 
-def _part(value: Any, source: Source, start: Fraction, steps: Fraction) -> Any:
+def _part(value: Any, source: Source, start: int, stop: int, pieces: int) -> Any:
     """Return what a block takes of an input of the chunk."""
     if isinstance(source, Counted):
-        return value + int(source.unit * start) if source.first else _cut(value, Split(0, source.unit), start, steps)
-    return _cut(value, source.split, start, steps) if isinstance(source, Taken) and source.split else value
+        if source.first:
+            return value + source.unit * start // pieces
+        return _cut(value, Split(0, source.unit), start, stop, pieces)
+    return _cut(value, source.split, start, stop, pieces) if isinstance(source, Taken) and source.split else value
 
 
 def _library(arguments: Any) -> Backend:
