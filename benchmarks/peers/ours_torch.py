@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import torch
-from torch._dynamo.utils import counters
 
 from benchmarks.peers import Runner, ours_compiled
 from benchmarks.workloads import Workload
@@ -12,6 +11,8 @@ __all__ = ["prepare"]
 
 
 def prepare(workload: Workload) -> Runner:
-    before = counters["stats"]["unique_graphs"]
-    found = ours_compiled.runner(workload, ours_compiled.module(workload, torch))
-    return replace(found, programs=lambda: counters["stats"]["unique_graphs"] - before)
+    module = ours_compiled.module(workload, torch)
+    found = ours_compiled.runner(workload, module)
+    return replace(
+        found, programs=lambda: sum(made.program.compilations for made in ours_compiled.compilations(module))
+    )
