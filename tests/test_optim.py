@@ -481,6 +481,40 @@ def test_a_namespace_that_a_trace_makes_for_itself_is_not_kept(make):
     assert kept() is None
 
 
+OTHER_RATES = {
+    "sgd": lambda lr: optim.sgd(lr),
+    "adam": lambda lr: optim.adam(lr),
+    "muon": lambda lr: optim.muon(lr),
+    "muon of others": lambda lr: optim.muon(0.1, others=optim.lion(lr)),
+    "chain": lambda lr: optim.chain(optim.clip_by_value(1.0), optim.clip_by_global_norm(2.0), optim.momentum(lr)),
+}
+
+
+@pytest.mark.parametrize("make", OTHER_RATES.values(), ids=OTHER_RATES)
+def test_updates_that_differ_in_the_learning_rate_alone_are_equal(make):
+    # Programs are kept by their updates: an optimiser made anew at every step must not make one at every step.
+    first, *others = (make(lr) for lr in (0.1, 0.1, 0.2, lambda step: 0.1))
+    for other in others:
+        assert other.update == first.update
+        assert hash(other.update) == hash(first.update)
+        assert other != first
+
+
+def test_updates_that_do_something_else_to_arrays_differ():
+    updates = [
+        *(make().update for make in MAKERS.values()),
+        optim.adam(betas=(0.8, 0.999)).update,
+        optim.adam(eps=1e-3).update,
+        optim.adamw(weight_decay=0.5).update,
+        optim.muon(others=optim.sgd()).update,
+        optim.chain(optim.clip_by_value(0.7), optim.adam()).update,
+        optim.chain(optim.clip_by_global_norm(0.7), optim.adam()).update,
+        optim.chain(optim.add_decayed_weights(0.7), optim.adam()).update,
+    ]
+    for i, one in enumerate(updates):
+        assert all(one != other for other in updates[:i])
+
+
 def test_what_is_built_with_two_functions_has_no_parts_and_neither_has_a_chain_of_it():
     halve = optim.Transformation(lambda params: (), lambda state, params, grads: ([g / 2 for g in grads], state))
     own = optim.Optimizer(optim.sgd(1.0).init, optim.sgd(1.0).step)
