@@ -240,6 +240,22 @@ def test_taking_what_is_not_there_is_refused_as_the_library_does_and_names_the_l
     np.testing.assert_array_equal(program(x, np.asarray([0, 1, 1, 2]))[0], x[[0, 1, 1, 2]])
 
 
+@pytest.mark.parametrize("shape", [(4,), (4, 3), (4, 2, 3), (4, 0)])
+@pytest.mark.parametrize("dtype", ["int64", "int32", "uint8"])
+def test_rows_are_added_where_indices_say_again_and_again_and_from_the_end(shape, dtype):
+    updates, indices = var(0, *shape), var(1, 4, dtype=dtype)
+    out = var(2, 5, *shape[1:])
+    added = equation("scatter_add", "indexing", (updates, indices), out, shape=out.shape, axis=0)
+    program = program_of(graph_of(added, given=(updates, indices)))
+    x, places = values("float32", shape), np.asarray([3, 1, 3, 4] if dtype[0] == "u" else [3, 1, 3, -1], dtype)
+    expected = np.zeros(out.shape, np.float32)
+    np.add.at(expected, places, x)
+    assert_same_bits(program(x, places), [expected])
+    if expected.size:
+        with pytest.raises(IndexError):
+            program(x, np.asarray([0, 1, 2, 5], dtype))
+
+
 def test_a_function_of_several_results_gives_each_an_array_of_its_own():
     x = var(0, 3, 3, dtype="float64")
     q, r = var(1, 3, 3, dtype="float64"), var(2, 3, 3, dtype="float64")

@@ -1,9 +1,12 @@
 """Indexing by arrays, and writing to a part."""
 
 from collections.abc import Callable
+from dataclasses import replace
+
+import numpy
 
 from tl_arrayapi.backends.numpy.lowering.selector import Selector
-from tl_arrayapi.backends.numpy.lowering.views import Root, View, indexed, natural
+from tl_arrayapi.backends.numpy.lowering.views import Root, View, contiguous, indexed, natural
 from tl_arrayapi.graph.graph import Equation
 
 __all__ = ["FORMS"]
@@ -54,13 +57,36 @@ def _take(selector: Selector, equation: Equation) -> View | None:
 
 def _scatter_add(selector: Selector, equation: Equation) -> View | None:
     updates, indices = (selector.view(x) for x in equation.operands)
-    result = equation.result
-    if indices.ndim != 1:
+    result, axis = equation.result, equation.get("axis")
+    if indices.ndim != 1 or updates.dtype != result.dtype:
         return None
     whole = natural(Root(result.shape, result.dtype))
     selector.add("fill", "fill", (), whole, shared=True)
-    selector.add("scatter", "add.at", (updates, indices), whole, static=(("axis", equation.get("axis")),), shared=True)
+    if axis == 0 and updates.ndim > 1 and updates.size:
+        # NumPy adds numbers at places several times as fast as rows, in the same order.
+        width = updates.size // indices.size
+        places = _flat(_places_of_rows(selector, indices, width))
+        operands, to = (_flat(selector.dense(updates)), places), _flat(whole)
+    else:
+        operands, to = (updates, indices), whole
+    selector.add("scatter", "add.at", operands, to, static=(("axis", axis),), shared=True)
     return whole
+
+
+def _places_of_rows(selector: Selector, indices: View, width: int) -> View:
+    """Return the places of the elements of rows in an array seen flat; negative where the rows are."""
+    rows = indices
+    if indices.dtype != "int64":
+        rows = selector.write("copy", "copyto", (indices,), indices.shape, "int64")
+    starts = selector.write("ufunc", "multiply", (rows, selector.constant(width, (), "int64")), rows.shape, "int64")
+    columns = selector.held(numpy.arange(width, dtype=numpy.int64), (width,))
+    column = replace(starts, shape=(indices.size, 1), strides=contiguous((indices.size, 1)))
+    add = selector.function("add", numpy.add)
+    return selector.write("ufunc", add, (column, columns), (indices.size, width), "int64")
+
+
+def _flat(view: View) -> View:
+    return replace(view, shape=(view.size,), strides=contiguous((view.size,)))
 
 
 FORMS: dict[str, Callable[[Selector, Equation], View | None]] = {

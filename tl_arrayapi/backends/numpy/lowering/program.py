@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy
@@ -40,11 +41,14 @@ class NumPyProgram(Program):
             step.instructions = [x for x in step.instructions if x not in self._layout.needless]
         self._steps = joined(step for step in steps if step.instructions)
         self._written: dict[tuple[frozenset[int], frozenset[int]], Code] = {}
-        self._code = self._coded(frozenset(), frozenset())
-        self.source = self._code.source.text
         self._pool: deque[Callable[..., list[Any]]] = deque(maxlen=_POOLED)
         self._shared: Any = None
         self._turn = threading.Lock()
+
+    @cached_property
+    def source(self) -> str:  # type: ignore[override]  # written when it is first asked for
+        """What runs where nothing is bound."""
+        return self._coded(frozenset(), frozenset()).source.text
 
     def __call__(self, *given: Any) -> list[Any]:
         """Run in a workspace that no other call runs in."""
@@ -53,7 +57,7 @@ class NumPyProgram(Program):
         except IndexError:
             run = None
         if run is None:
-            run = self._code.run(self._memory(), (), ())
+            run = self._coded(frozenset(), frozenset()).run(self._memory(), (), ())
         outputs = run(*given)
         self._pool.append(run)
         return outputs
