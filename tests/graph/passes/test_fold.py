@@ -132,3 +132,18 @@ def test_zero_times_an_array_is_not_zero():
     s = Sketch()
     x = s.given(14)
     assert folded(s.graph(s.multiply(s.full(0.0, 14), x)), specials(14)) == ["y0 = multiply(0.0, x0)", "return y0"]
+
+
+def test_a_range_of_integers_is_scaled_and_moved_as_it_is_made():
+    s = Sketch("int64")
+    start = {"start": 0, "stop": 7, "step": 2}
+    numbers = s.build.emit("arange", "creation", (), (4,), "int64", dtype="int64", **start)
+    found = folded(s.graph(s.add(s.multiply(numbers, 10), 3)))
+    assert found == ["y0 = arange(dtype='int64', start=3, step=20, stop=73)", "return y0"]
+
+
+def test_a_range_that_would_turn_or_overflow_stays():
+    s = Sketch("int8")
+    numbers = s.build.emit("arange", "creation", (), (4,), "int8", dtype="int8", start=0, stop=4, step=1)
+    graph = s.graph(s.multiply(numbers, -1), s.multiply(numbers, 100))
+    assert fold(graph) is graph

@@ -13,6 +13,7 @@ from tl_arrayapi.graph.passes.cse import cse
 from tl_arrayapi.graph.passes.dce import dce
 from tl_arrayapi.graph.passes.fold import fold
 from tl_arrayapi.graph.passes.movement import movement
+from tl_arrayapi.graph.passes.norms import norms
 from tl_arrayapi.graph.passes.pack import pack
 from tl_arrayapi.graph.passes.pipeline import optimise
 from tl_arrayapi.graph.verify import verify
@@ -146,3 +147,37 @@ def test_the_pipeline_packs_a_step_behind_a_gradient():
     found = optimise(graph)
     assert [e.name for e in found.equations[-3:]] == ["concat", "multiply", "subtract"]
     assert found.equations[-1].operands[0] == found.inputs[0]
+
+
+def test_the_norm_of_arrays_that_are_joined_is_that_of_the_array_joined():
+    clipped = optim.chain(optim.clip_by_global_norm(1.0), optim.momentum(0.1))
+    state = clipped.init(split(flat(0), SHAPES))
+
+    def step(p, v, *grads):
+        new, made = clipped.step(((), {**state[1], "velocity": split(v, SHAPES)}), split(p, SHAPES), list(grads))
+        return join(new), join(made[1]["velocity"])
+
+    graph, given = trace(step, flat(0), flat(1), *grads())
+    found = optimise(graph)
+    verify(found)
+    assert [e.name for e in found.equations].count("matmul") == 1
+    assert [e.name for e in found.equations].count("concat") == 1
+    for x, y in zip(run(graph, *given), run(found, *given), strict=True):
+        np.testing.assert_allclose(y, x, rtol=1e-6)
+
+
+def test_a_sum_of_squares_of_other_arrays_stays():
+    s = Sketch()
+    xs = [s.given(3) for _ in range(4)]
+    squares = [s.matmul(x, x) for x in xs]
+    graph = s.graph(s.add(s.add(squares[0], squares[1]), squares[2]), s.concat(*xs))
+    assert norms(graph) is graph
+
+
+def test_arrays_joined_in_another_order_have_the_same_norm():
+    s = Sketch()
+    xs = [s.given(3), s.given(2), s.given(4)]
+    squares = [s.matmul(x, x) for x in xs]
+    graph = s.graph(s.add(squares[2], s.add(squares[0], squares[1])), s.concat(*xs))
+    found = dce(together("shared", movement, cse).settled(norms(graph)))
+    assert lines(found) == ["y0 = concat(x0, x1, x2, axis=0)", "y1 = matmul(y0, y0)", "return y1, y0"]

@@ -109,7 +109,7 @@ def _range(walk: Walk, e: Equation) -> Atom | None:
             continue
         bounds = [maker.get(part) for part in ("start", "stop", "step")]
         by = number.value
-        if x.dtype != e.results[0].dtype or any(type(n) is not int for n in (by, *bounds)):
+        if x.dtype != e.results[0].dtype or type(by) is not int or any(type(n) is not int for n in bounds):
             continue
         if e.name == "add":
             bounds = [bounds[0] + by, bounds[1] + by, bounds[2]]

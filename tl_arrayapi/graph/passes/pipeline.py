@@ -7,6 +7,7 @@ from tl_arrayapi.graph.passes.cse import cse
 from tl_arrayapi.graph.passes.dce import dce
 from tl_arrayapi.graph.passes.fold import fold
 from tl_arrayapi.graph.passes.movement import movement
+from tl_arrayapi.graph.passes.norms import norms
 from tl_arrayapi.graph.passes.pack import pack
 from tl_arrayapi.graph.passes.products import products
 from tl_arrayapi.graph.passes.reciprocals import reciprocals
@@ -21,7 +22,7 @@ __all__ = ["EXACT", "FAST", "PASSES", "optimise"]
 
 PASSES = (
     *(dce, fold, movement, signs, choices, simplify, cse),
-    *(zeros, scaling, reductions, dots, products, pack, reciprocals, schedule),
+    *(zeros, scaling, reductions, dots, products, pack, norms, reciprocals, schedule),
 )
 """Every pass that runs, alone."""
 
@@ -46,5 +47,5 @@ def optimise(graph: Graph, *, reassociate: bool = True) -> Graph:
     rules, memory = FAST if reassociate else EXACT, Memory()
     graph = dce(graph)
     graph = rules.settled(graph, memory)
-    packed = pack(reciprocals(graph) if reassociate else graph)
+    packed = norms(reciprocals(pack(graph))) if reassociate else pack(graph)
     return schedule(graph if packed is graph else rules.settled(packed, memory))

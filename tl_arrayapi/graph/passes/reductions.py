@@ -51,7 +51,7 @@ def _sum_of_repeated(walk: Walk, e: Equation) -> Atom | None:
     (x,) = e.operands
     result = e.results[0]
     maker = walk.made(x, "broadcast_to", "full")
-    if maker is None or not _is_plain(e) or not is_float(x.dtype) or not x.size:
+    if maker is None or not _is_plain(e) or x.dtype not in ("float32", "float64") or not x.size:
         return None
     axes = e.get("axis")
     if maker.name == "full":
