@@ -2,6 +2,7 @@
 
 import pickle
 from collections import Counter
+from itertools import pairwise
 
 import hypothesis.strategies as st
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given
 
 import tl_arrayapi as tl
 from tests.backends.graphs import graph_of, runtime
+from tests.backends.random_graphs import random_graph
 from tests.libraries import load
 from tl_arrayapi import backends
 from tl_arrayapi.autograd.programs import runtime_of
@@ -413,6 +415,25 @@ def test_blocks_of_a_chunk_give_what_the_evaluator_does(name, small_blocks):
     assert_same(program_of(traced(f, *args)), args, chunks)
 
 
+@pytest.mark.parametrize("seed", range(60))
+def test_random_graphs_of_whole_numbers_give_the_bits_of_the_evaluator(seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    graph = random_graph(seed, int(rng.integers(3, 30)))
+    args = [rng.integers(-3, 4, v.shape).astype("float64") for v in graph.inputs]
+    axis = int(rng.integers(2))
+    chunks = [tuple(random_cut(rng, n) if i == axis else (n,) for i, n in enumerate(v.shape)) for v in graph.inputs]
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", (1, 100, 1 << 23)[seed % 3])
+    monkeypatch.setattr(blocks, "_PER_PART", 0)
+    outputs = computed(program_of(graph), args, chunks)
+    for out, want in zip(outputs, expected(graph, args), strict=True):
+        np.testing.assert_array_equal(out, want, strict=np.ndim(want) > 0)  # Dask computes scalars for no axes
+
+
+def random_cut(rng, length):
+    ends = sorted({0, length, *rng.integers(0, length + 1, 3).tolist()})
+    return tuple(b - a for a, b in pairwise(ends)) or (0,)
+
+
 def test_chunks_along_both_axes_are_brought_to_rows_and_that_is_said():
     _, args, _ = CASES["regression"]
     program = PROGRAMS["regression"]
@@ -509,6 +530,44 @@ def test_labels_outside_of_their_classes_are_refused_where_they_are():
     wrong = [*args[:-1], np.where(np.arange(50) == 30, 5, args[-1])]
     with pytest.raises(IndexError):
         computed(PROGRAMS["classes"], wrong, [-1, -1, -1, -1, (20, 7), (20,)])
+
+
+# ---- compiled functions and modules
+def test_a_compiled_function_of_chunked_arrays_is_one_task_a_chunk():
+    _, args, _ = CASES["classes"]
+    given_arrays = chunked(args, [-1, -1, -1, -1, (10, 7), (10,)])
+    with Tasks() as ran:
+        dask.persist(*tl.compile(classes)(*given_arrays), scheduler="synchronous")
+    assert ran.counts == {"chunk": 5, "once": 1, "output": 5}
+
+
+@pytest.mark.parametrize("optimiser", [tl.optim.sgd(0.1), tl.optim.adam(0.1)], ids=["sgd", "adam"])
+def test_a_step_of_a_module_runs_a_tenth_of_the_tasks_and_gives_the_losses(optimiser):
+    def loss(w1, b1, w2, b2, x, labels):
+        xp = tl.array_namespace(w1, x)
+        z = xp.tanh(x @ w1 + b1) @ w2 + b2
+        right = xp.astype(labels[:, None] == xp.arange(5), z.dtype)
+        return xp.mean(xp.log(xp.sum(xp.exp(z), axis=-1)) - xp.sum(right * z, axis=-1))
+
+    _, args, _ = CASES["classes"]
+    inputs = chunked([args[4].astype("float32"), args[5] % 5], [(5, 7), (5,)])
+    losses, ran = {}, {}
+    for way in ("eager", "compiled"):
+        module = tl.ScalarModule.create(loss, args[:4], options=tl.Options(xp=da, backend=way))
+        state, losses[way] = module.init_optim(optimiser), []
+        for _ in range(3):
+            with dask.config.set(scheduler="synchronous"), Tasks() as counter:
+                state, value = module.step_with_loss(optimiser, state, inputs)
+            losses[way].append(float(value))
+            ran[way] = counter.counts.total()
+    assert losses["compiled"] == pytest.approx(losses["eager"], rel=1e-5)
+    assert 10 * ran["compiled"] <= ran["eager"]
+
+
+def test_what_is_to_be_exact_runs_as_the_eager_engine_does():
+    graph = traced(regression, *CASES["regression"][1])
+    exact = runtime_of(tl.namespace(da).ground, None, fast=False)
+    assert not isinstance(backends.get(da).lower(graph, exact), DaskProgram)
 
 
 # ---- what cannot be shared out
