@@ -18,7 +18,17 @@ from tl_arrayapi.autograd.compiled import Compiled
 from tl_arrayapi.autograd.containers import map_tree
 from tl_arrayapi.graph.graph import Graph, Var
 
-__all__ = ["assert_near", "assert_same_bits", "depth", "eager", "exactly", "hosts", "quickly", "same_bits"]
+__all__ = [
+    "assert_exact",
+    "assert_near",
+    "assert_same_bits",
+    "depth",
+    "eager",
+    "exactly",
+    "hosts",
+    "quickly",
+    "same_bits",
+]
 
 Host = np.ndarray[Any, Any]
 
@@ -78,6 +88,17 @@ def assert_same_bits(xp: Library, got: Any, expected: Any) -> None:
     assert len(ours) == len(theirs)
     for one, another in zip(ours, theirs, strict=True):
         assert same_bits(one, another), f"\n{one!r} is not\n{another!r}"
+
+
+def assert_exact(xp: Library, compiled: Compiled, got: Any, expected: Any, given: Any) -> None:
+    """Fail unless ``got``, which ``compiled`` made with exact passes, has the bits of ``expected``.
+
+    PyTorch's complex products have other last bits for operands that lie in memory otherwise, as they may after a pass.
+    """
+    if xp.name == "torch" and any(x.dtype.kind == "c" for x in hosts(xp, [given, expected])):
+        assert_near(xp, got, expected, hosts(xp, expected), depth(compiled.graph), given)
+    else:
+        assert_same_bits(xp, got, expected)
 
 
 def depth(graph: Graph) -> int:

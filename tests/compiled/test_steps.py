@@ -202,8 +202,7 @@ class Both:
             assert type(got) is np.ndarray
             assert (got.shape, got.dtype) == (expected.shape, expected.dtype)
             np.testing.assert_allclose(got, expected, rtol=5e-4, atol=5e-5)
-            if got is not None:
-                self.held.append((got, np.copy(got)))
+            self.held.append((got, np.copy(got)))
         else:
             assert got == expected
 
