@@ -54,10 +54,10 @@ def test_what_a_truth_decides_is_left_out(case: str):
 
 def test_a_choice_within_a_branch_is_made_already():
     def leaky(s, x, y, c, d):
-        return s.where(c, 0.0, s.multiply(s.exp(s.where(c, 0.0, x)), 0.1))
+        return s.where(c, 0.0, s.multiply(s.negative(s.where(c, 0.0, x)), 0.1))
 
     assert [line.partition(" = ")[2] for line in chosen(leaky)[:-1]] == [
-        "exp(x0)",
+        "negative(x0)",
         "multiply(y2, 0.1)",
         "where(y1, 0.0, y3)",
     ]
@@ -66,6 +66,7 @@ def test_a_choice_within_a_branch_is_made_already():
 LEFT = {
     "a choice by another truth": lambda s, x, y, c: s.where(c, s.where(s.logical_not(c), x, y), y),
     "a branch that others need": lambda s, x, y, c: (lambda z: (s.where(c, z, y), z))(s.exp(s.where(c, x, y))),
+    "a quotient that is guarded": lambda s, x, y, c: s.where(c, 0.0, s.divide(x, s.where(c, 1.0, y))),
     "a branch that is summed first": lambda s, x, y, c: s.where(c, s.sum(s.where(c, x, y)), y),
     "c and (d or not c)": lambda s, x, y, c: s.logical_and(c, s.logical_or(s.less(x, y), s.less(y, x))),
     "bits of integers": lambda s, x, y, c: (lambda k: s.bitwise_or(k, s.bitwise_invert(k)))(s.given(14, dtype="int32")),

@@ -53,7 +53,8 @@ def _chosen_before(walk: Walk, e: Equation) -> Atom | None:
 def _on_side(walk: Walk, x: Atom, condition: Atom, side: int, e: Equation, depth: int = 3) -> Atom | None:
     """Return what ``x`` is where ``condition`` is true (side 0) or false (side 1); None, if that is nothing simpler.
 
-    Elsewhere it may be anything: nobody chooses it there.
+    Elsewhere it may be anything: nobody chooses it there. Only functions are looked into that no value makes a library
+    warn of, such as a quotient does that the inner choice guards.
     """
     maker = walk.maker(x)
     if maker is None or maker.kind != "elementwise" or depth == 0:
@@ -61,9 +62,15 @@ def _on_side(walk: Walk, x: Atom, condition: Atom, side: int, e: Equation, depth
     if maker.name == "where" and maker.operands[0] == condition:
         found = maker.operands[1 + side]
         return found if found.dtype == x.dtype else None
-    if not walk.is_single(x):
+    if not walk.is_single(x) or not _never_warns(maker):
         return None
     operands = [_on_side(walk, y, condition, side, e, depth - 1) or y for y in maker.operands]
     if broadcast(operands) != x.shape or all(y is z for y, z in zip(operands, maker.operands, strict=True)):
         return None
     return walk.emit(maker.name, operands, x.shape, maker, **maker.arguments)
+
+
+def _never_warns(e: Equation) -> bool:
+    if e.name == "multiply":
+        return any(isinstance(x, Literal) and abs(x.value) <= 1 for x in e.operands)
+    return e.name == "negative"
