@@ -17,7 +17,7 @@ __all__ = ["CASES", "WAYS", "digits", "logistic", "measure", "tasks_of"]
 WAYS = ("eager", "compiled")
 
 DIGITS, PIXELS, HIDDEN, CLASSES = 1797, 64, 64, 10
-ROWS, FEATURES = 10_000_000, 16
+ROWS, FEATURES = 10_000_000, 8
 
 Case = tuple[Callable[..., Any], list[Any], tuple[Any, ...]]
 
@@ -52,7 +52,7 @@ def digits(rows: int = DIGITS, chunk: int = 225) -> Case:
 
 
 def logistic(rows: int = ROWS, chunk: int = 100_000) -> Case:
-    """Return a loss, initial parameters and inputs: (rows, 16) features in float32 and labels 0 or 1."""
+    """Return a loss, initial parameters and inputs: (rows, 8) features in float32 and labels 0 or 1."""
     import dask.array as da
 
     rng = np.random.default_rng(0)

@@ -1,7 +1,6 @@
 """How much of a chunk to work on at once: so much that all its values in a stage stay in the processor's cache."""
 
 import math
-from fractions import Fraction
 
 from tl_arrayapi.backends.dask.partition.lattice import Split, nbytes
 from tl_arrayapi.backends.dask.partition.stages import Form, Stage
@@ -16,22 +15,19 @@ _PER_PART = 4
 """A block has at least so many times the bytes of the parts that it makes, which have to be joined."""
 
 
-def block_of(stage: Stage, outputs: tuple[tuple[Var, Form], ...], steps: Fraction) -> Fraction:
-    """Return how many steps of a chunk of ``steps`` make a block; all of them where the chunk is small, or is not cut
-    along the first axis, so that its blocks would lie scattered.
+def block_of(stage: Stage, longest: int) -> int:
+    """Return how many pieces of a step make a block, of a chunk of ``longest`` steps at most: all of them where the
+    stage runs once, or its chunks are not cut along the first axis, so that their blocks would lie scattered.
     """
+    if not stage.chunks or _scattered(stage):
+        return longest * stage.pieces
     forms: dict[tuple[Var, Form], None] = dict(stage.reads)
     for entry in stage.entries:
         forms.update(dict.fromkeys(zip(entry.equation.results, entry.results, strict=True)))
-    cut = [(v, form) for v, form in forms if isinstance(form, Split)]
-    if not stage.chunks or any(form is None for _, form in outputs) or _scattered(stage):
-        return steps
     # The bytes that one step of the grid adds.
-    each = sum(nbytes(v) // v.shape[form.axis] * form.unit for v, form in cut)
+    each = sum(nbytes(v) // v.shape[form.axis] * form.unit for v, form in forms if isinstance(form, Split))
     parts = sum(map(nbytes, stage.parts))
-    count = max(1, math.ceil(max(BLOCK_BYTES, _PER_PART * parts) * stage.pieces / max(1, each)))
-    block = Fraction(count, stage.pieces)
-    return steps if 2 * block >= steps else block
+    return math.ceil(max(BLOCK_BYTES, _PER_PART * parts) * stage.pieces / max(1, each))
 
 
 def _scattered(stage: Stage) -> bool:

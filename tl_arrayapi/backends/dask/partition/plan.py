@@ -13,6 +13,7 @@ import numpy
 from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
+from tl_arrayapi.backends.dask.partition.blocks import block_of
 from tl_arrayapi.backends.dask.partition.grid import Grid
 from tl_arrayapi.backends.dask.partition.lattice import Lattice, Split, nbytes
 from tl_arrayapi.backends.dask.partition.local import Counted, Read, Written, written
@@ -136,7 +137,8 @@ class _Placed:
         """The stage as bytes, for chunks of any length."""
         sources = tuple(map(self._source, self.written(max(self.plan.grid.steps, default=0)).inputs))
         joins = self._previous().joins if any(isinstance(s, Joined) for s in sources) else ()
-        return Work(self.stage, self.outputs, sources, joins, self.runtime).packed()
+        block = block_of(self.stage, max(self.plan.grid.steps, default=0))
+        return Work(self.stage, self.outputs, sources, joins, self.runtime, self.stage.pieces, block).packed()
 
     def written(self, steps: int) -> Written:
         """Return the stage's graph for chunks of so many steps."""

@@ -10,11 +10,10 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from tl_arrayapi.backends.base import Backend
-from tl_arrayapi.backends.dask.partition.blocks import block_of
 from tl_arrayapi.backends.dask.partition.lattice import Split
 from tl_arrayapi.backends.dask.partition.local import Counted, written
 from tl_arrayapi.backends.dask.partition.stages import Form, Stage
@@ -69,10 +68,19 @@ class Work:
     sources: tuple[Source, ...]
     joins: tuple[str, ...]
     runtime: Callable[[Any], Runtime]
+    pieces: int
+    """How many pieces a step of the grid may be cut into."""
+    block: int
+    """So many pieces are one block of a chunk on the host."""
 
     def packed(self) -> bytes:
         """Return this as bytes; functions go by their names."""
         return zlib.compress(pickle.dumps(self, pickle.HIGHEST_PROTOCOL))
+
+
+@cache
+def _host() -> Backend:
+    return get(None)
 
 
 @lru_cache(maxsize=256)
@@ -103,15 +111,12 @@ class Run:
         """Take the arguments that the stage's sources name."""
         work, backend = _unpacked(self.packed), _library(arguments)
         inputs = self._inputs(work, backend, arguments)
-        steps = Fraction(self.steps)
-        block = block_of(work.stage, work.outputs, steps) if backend is get(None) else steps
-        if block == steps:
-            return tuple(_program(self.packed, steps, backend)(*inputs))
-        return self._in_blocks(work, backend, inputs, int(block * work.stage.pieces))
+        if backend is not _host() or 2 * work.block >= self.steps * work.pieces:
+            return tuple(_program(self.packed, Fraction(self.steps), backend)(*inputs))
+        return self._in_blocks(work, backend, inputs)
 
-    def _in_blocks(self, work: Work, backend: Backend, inputs: list[Any], block: int) -> tuple[Any, ...]:
-        """Run the stage on the chunk in blocks of so many pieces of a step."""
-        in_all = work.stage.pieces
+    def _in_blocks(self, work: Work, backend: Backend, inputs: list[Any]) -> tuple[Any, ...]:
+        in_all, block = work.pieces, work.block
         last = self.steps * in_all
         parts = Join(tuple(work.stage.parts.values()))
         joined: list[tuple[int, tuple[Any, ...]]] = []
