@@ -13,6 +13,7 @@ from typing import Any
 from tl_arrayapi import backends, checkpoints, random, train
 from tl_arrayapi.autograd.containers import leaves, map_tree
 from tl_arrayapi.autograd.namespace import Namespace, namespace, namespace_of_type
+from tl_arrayapi.autograd.report import ProgramReport
 from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.casts import cast_to
 from tl_arrayapi.definition import Definition, checked_flags
@@ -125,7 +126,7 @@ class ScalarModule:
         self._xp: Namespace = namespace(options.xp)
         flags = definition.init_requires_grad
         self._requires_grad = list(flags) if flags is not None else [options.requires_grad_by_default] * len(params)
-        self._params = self.backend.persist(params)
+        self._params = params
         self._dtype = self.backend.dtype(options.dtype)
         device = None if self.backend.one_device or not params else self.backend.device_of(params[0])
         self._param_slots = [
@@ -137,6 +138,7 @@ class ScalarModule:
         self._input_slots = None if shapes is None else self._slots_of(shapes)
         self._without_key = {"key": None} if definition.signature.takes_key else {}
         self._watch()
+        self._params = self._runner.owned(params, given_away=True)
 
     def _run(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``function`` run with the options' precision of products, if the library has several."""
@@ -246,13 +248,12 @@ class ScalarModule:
         all or none.
         """
         self._check_params(params)
-        xp = self.backend.namespace
-        self._params = self.backend.persist([xp.asarray(p, copy=True) for p in params])
+        self._params = self._runner.owned(params, given_away=False)
 
     def adopt(self, params: Sequence[Any]) -> None:
         """Replace all parameters by ``params`` themselves, which the caller gives away; all or none."""
         self._check_params(params)
-        self._params = self.backend.persist(list(params))
+        self._params = self._runner.owned(params, given_away=True)
 
     def _check_params(self, params: Sequence[Any]) -> None:
         check_count(params, len(self._params), "parameters")
@@ -442,6 +443,11 @@ class ScalarModule:
         self.adopt(params)
         self.steps_done = step
         return state, step
+
+    @property
+    def programs(self) -> list[ProgramReport]:
+        """What a compiled module has compiled, a report for each program; an eager one has none."""
+        return self._runner.programs
 
     def summary(self) -> str:
         """Return a table of the parameters: name, shape, dtype, elements, and whether each is trainable."""

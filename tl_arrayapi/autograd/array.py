@@ -79,6 +79,8 @@ class StandIn:
     __slots__ = ()
 
     below: Any = None
+    weak: Any = None
+    """The Python type of what is a number, and not an array, for whoever wrote it."""
 
     shape: Any
     dtype: Any

@@ -17,6 +17,7 @@ from tl_arrayapi.autograd.masks import is_guarded
 from tl_arrayapi.autograd.namespace import Namespace, namespace, namespace_of_type
 from tl_arrayapi.autograd.programs import Compilation, Spec, compiled_program, lowered, rebuilding
 from tl_arrayapi.autograd.report import ProgramReport
+from tl_arrayapi.autograd.tracer import ForeignArrayError
 from tl_arrayapi.errors import ArgumentError, DeviceError, NamespaceError, ShapeError, StructureError, TraceError
 from tl_arrayapi.graph.graph import Graph
 
@@ -222,7 +223,11 @@ class Compiled:
             return self._function()(*args, **keywords)
         made = self._programs.get(found.key)
         if made is None:
-            made = self._made(found, args, keywords)
+            try:
+                made = self._made(found, args, keywords)
+            except ForeignArrayError:
+                # A transform around it, of an array that the function captures.
+                return self._function()(*args, **keywords)
         else:
             self._hits += 1
         self._used[found.key] = next(self._clock)

@@ -65,7 +65,6 @@ def compiled_program(
     """
     start = time.perf_counter()
     inside = TracingNamespace(xp, device)
-    out = call([inside.ground.input(spec.shape, spec.dtype, spec.weak) for spec in specs])
     outputs: list[Any] = []
 
     def placed(x: Any, path: str) -> Any:
@@ -74,8 +73,12 @@ def compiled_program(
         outputs.append(inside.lift(x))
         return Output(len(outputs) - 1)
 
-    results = map_tree(placed, out, "")
-    traced, captured = inside.ground.finish(outputs)
+    try:
+        out = call([inside.ground.input(spec.shape, spec.dtype, spec.weak) for spec in specs])
+        results = map_tree(placed, out, "")
+        traced, captured = inside.ground.finish(outputs)
+    finally:
+        inside.ground.close()
     return lowered(traced, captured, results, xp, device, fast, reassociate, time.perf_counter() - start)
 
 

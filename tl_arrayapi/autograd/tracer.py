@@ -20,17 +20,34 @@ from tl_arrayapi.errors import TraceError
 from tl_arrayapi.graph.graph import Atom, Equation, Graph, Literal, Var, frozen
 from tl_arrayapi.graph.shapes import infer_shapes
 
-__all__ = ["Traced", "Tracer", "TracingNamespace"]
+__all__ = ["ForeignArrayError", "Traced", "Tracer", "TracingNamespace"]
 
 _BOOLEAN = frozenset(
     (
         *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal", "isfinite", "isinf", "isnan"),
-        *("signbit", "logical_not", "logical_and", "logical_or", "logical_xor", "all", "any", "isin"),
+        *("signbit", "all", "any", "isin"),
     )
 )
+# Not all libraries compare complex numbers, nor take other dtypes for these than the standard names.
+_ORDERING = frozenset(("less", "less_equal", "greater", "greater_equal", "signbit"))
+_PICKY = frozenset(("floor_divide", "remainder"))
 _TYPES: dict[str, type] = {"bool": bool, "int": int, "uint": int, "complex": complex}
 _WIDTHS = (bool, int, float, complex)
 _OF_COMPLEX = frozenset(("abs", "real", "imag"))
+
+
+class ForeignArrayError(TraceError):
+    """A compiled function uses an array of a transform around it that is not among its arguments."""
+
+
+class _Over:
+    """The namespace of a trace that is over. It refers to nothing, so that a trace is let go of without a cycle."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise TraceError(
+            f"an array is used in {name} after the function that it belonged to was traced ({user_line()}): "
+            "return it from the function, instead of keeping it in a variable outside"
+        )
 
 
 class Traced(StandIn):
@@ -40,6 +57,8 @@ class Traced(StandIn):
     """
 
     __slots__ = ("atom", "dtype", "tracer", "weak")
+
+    weak: type | None
 
     def __init__(self, tracer: "Tracer", atom: Atom, dtype: Any, weak: type | None = None) -> None:
         self.tracer = tracer
@@ -231,6 +250,9 @@ class Tracer(Ground):
                 f"({user_line()}): return it from the function, instead of keeping it in a variable outside"
             )
         values = [self.value(x) for x in operands]
+        name = f"{primitive.where}.{primitive.name}" if primitive.where else primitive.name
+        # As it was called: canonical forms leave out what they do not need.
+        infer_shapes(name, primitive.kind.value, [x.shape for x in values], static)
         weak = primitive.kind is Kind.ELEMENTWISE and all(x.weak is not None for x in values)
         canonical = CANONICAL.get(primitive.name if not primitive.where else "")
         if canonical is not None:
@@ -250,14 +272,14 @@ class Tracer(Ground):
         """Return what stands for an operand here."""
         if type(x) is Array:
             if x.level is not self and x.level is not self.real and not isinstance(x.value, Traced):
-                raise TraceError(
+                raise ForeignArrayError(
                     f"a compiled function uses an array of a transform around it that is not among its arguments "
                     f"({user_line()}): give it as one"
                 )
             x = x.value
         if type(x) is Traced:
             if x.tracer is not self:
-                raise TraceError(f"an array of another trace is used ({user_line()}): give it as an argument")
+                raise ForeignArrayError(f"an array of another trace is used ({user_line()}): give it as an argument")
             return x
         return self.capture(x)
 
@@ -286,12 +308,13 @@ class Tracer(Ground):
         """Return the dtypes of the results: known for most, and asked of the library, with one element, for others."""
         dtypes = [x.dtype for x in values]
         first, name, kind = dtypes[0], primitive.name, primitive.kind
-        if name in _BOOLEAN:
+        if name in _BOOLEAN and not (name in _ORDERING and self.is_kind(first, "complex floating")):
             return [self.library.bool]
         if kind in (Kind.MOVEMENT, Kind.INDEXING) and primitive.gather is None and name != "searchsorted":
-            return [first]
+            indexed = name in ("take", "scatter_add") and not self.is_kind(dtypes[1], "integral")
+            return self._asked(primitive, values, static) if indexed else [first]
         plain = primitive.where == "" and kind in (Kind.ELEMENTWISE, Kind.CONTRACTION, Kind.REDUCTION)
-        if plain and name == "where":
+        if plain and name == "where" and self.is_kind(first, "bool"):
             dtypes = dtypes[1:]
             first = dtypes[0]
         if (
@@ -299,10 +322,15 @@ class Tracer(Ground):
             and all(d == first for d in dtypes)
             and (kind is not Kind.REDUCTION or name in ("sum", "prod", "max", "min"))
             and static.get("dtype") is None
+            and name not in _PICKY
+            and not name.startswith(("bitwise", "logical"))
             and (self.is_inexact(first) or name in ("where", "max", "min"))
             and not (name in _OF_COMPLEX and self.is_kind(first, "complex floating"))
         ):
             return [first]
+        return self._asked(primitive, values, static)
+
+    def _asked(self, primitive: Primitive, values: list[Traced], static: dict[str, Any]) -> list[Any]:
         return self.real.result_dtypes(primitive, [(x.dtype, x.ndim) for x in values], static)
 
     def _var(self, shape: tuple[int, ...], dtype: str) -> Var:
@@ -342,10 +370,15 @@ class Tracer(Ground):
             self.scope = before
 
     # ---- the end
+    def close(self) -> None:
+        """Refuse further operations, and let go of the namespace."""
+        self._open = False
+        self.namespace = _Over()
+
     def finish(self, outputs: list[Any]) -> tuple[Graph, list[Any]]:
         """Return the program that was written down, with ``outputs`` as its results, and the arrays it captured."""
         atoms = tuple(self.value(x).atom for x in outputs)
-        self._open = False
+        self.close()
         captured = list(self._captured.values())
         graph = Graph(tuple(self.inputs), tuple(var for _, var in captured), tuple(self.equations), atoms)
         return graph, [array for array, _ in captured]

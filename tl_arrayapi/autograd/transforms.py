@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, cast
 
-from tl_arrayapi.autograd.array import Array, bottom, held, stripped
+from tl_arrayapi.autograd.array import Array, StandIn, bottom, held, stripped
 from tl_arrayapi.autograd.containers import map_tree
 from tl_arrayapi.autograd.namespace import Namespace, array_namespace, namespace_of_type
 from tl_arrayapi.autograd.tape import Tape
@@ -107,7 +107,12 @@ class Run:
             ground.check_type(x, _named(path))
         if not self._differentiable(x):
             if strict:
-                given = f"an array of dtype {x.dtype}" if _is_array(x) else f"a {type(x).__name__}"
+                number = x.value.weak if type(x) is Array and isinstance(x.value, StandIn) else None
+                given = (
+                    f"a {(number or type(x)).__name__}"
+                    if number is not None or not _is_array(x)
+                    else f"an array of dtype {x.dtype}"
+                )
                 raise DTypeError(
                     f"{_named(path)} has no gradient: it is {given}, and a real or complex floating array is needed. "
                     "Convert it, or leave it out of argnums"
@@ -118,6 +123,9 @@ class Run:
             self.held.append(x)
 
     def _differentiable(self, x: Any) -> bool:
+        # A number among the arguments of a compiled function is a number to a gradient within, as it is without.
+        if type(x) is Array and isinstance(x.value, StandIn) and x.value.weak is not None:
+            return False
         return _is_array(x) and self.xp.ground.is_inexact(x.dtype)
 
     def _replaced(self, tree: Any, values: Iterator[Any], strict: bool) -> Any:

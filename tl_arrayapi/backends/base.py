@@ -140,6 +140,10 @@ class Backend:
             return self.namespace.asarray(array, copy=True)
         return self.namespace.asarray(array)
 
+    def number(self, value: float, dtype: Any, device: Any) -> Any:
+        """Return a number as a program is given it: a 0-d array of ``dtype``, by default."""
+        return self.namespace.asarray(value, dtype=dtype, **({} if device is None else {"device": device}))
+
     def descend(self, param: Any, grad: Any, rate: Any) -> Any:
         """Return ``param - rate * grad``, ``rate`` being a 0-d array; ``grad`` is given away and may be written to."""
         return param - rate * grad

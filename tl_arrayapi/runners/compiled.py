@@ -13,6 +13,7 @@ from tl_arrayapi.autograd.debug import is_debugging
 from tl_arrayapi.autograd.masks import is_guarded
 from tl_arrayapi.autograd.namespace import array_namespace, namespace_of_type
 from tl_arrayapi.autograd.programs import Compilation, Spec, compiled_program
+from tl_arrayapi.autograd.report import ProgramReport
 from tl_arrayapi.autograd.transforms import checked_loss, value_and_grad
 from tl_arrayapi.autograd.vectorize import vmap
 from tl_arrayapi.errors import StructureError
@@ -36,13 +37,17 @@ _Body = Callable[[list[_Arrays], _Arrays, _Arrays], tuple[list[Any], list[_Array
 class _Made:
     """A program, and the same bound to the flat arrays that it reads and writes."""
 
-    __slots__ = ("bound", "compilation", "groups", "numbers", "read")
+    __slots__ = ("bound", "compilation", "groups", "numbers", "read", "run")
 
-    def __init__(self, compilation: Compilation, groups: int, numbers: list[Any]) -> None:
+    def __init__(self, compilation: Compilation, groups: int, numbers: list[Any], own_inputs: int) -> None:
         self.compilation = compilation
         self.groups = groups
         self.numbers = numbers
         self.read: list[Flat] = []
+        # The parameters of a module are its own, and the new ones take their place: where the library can use their
+        # memory again, it may. What an optimiser keeps was handed out.
+        program, own = compilation.program, range(own_inputs)
+        self.run: Callable[..., list[Any]] = program.donating(own) if own else program
         self.bound: dict[tuple[int, ...], tuple[list[Flat], Callable[..., list[Any]]]] = {}
 
 
@@ -100,6 +105,23 @@ class CompiledRunner:
         self._frozen = [i for i in range(len(problem.shapes)) if i not in problem.trainable]
 
     # ---- what a module asks for
+    @property
+    def programs(self) -> list[ProgramReport]:
+        """What was compiled, in order."""
+        return [ProgramReport(made.compilation) for made in self._programs.values()]
+
+    def owned(self, params: Sequence[Any], *, given_away: bool) -> list[Any]:
+        """Return ``params`` as this runner keeps them: in a flat array, where the library has these."""
+        if self._pool is None:
+            return self._eager.owned(params, given_away=given_away)
+        with self._lock:
+            self._pair = None  # nobody goes on from there
+            self._ready.clear()
+            flat = self._pool.filled(self._problem.chosen(params), [])
+            frozen = [params[i] for i in self._frozen]
+            kept = dict(zip(self._frozen, self._eager.owned(frozen, given_away=given_away), strict=True))
+            return self._problem.stored([kept.get(i) for i in range(len(params))], flat.views)
+
     def forward(self, params: Sequence[Any], xs: Sequence[Any], keywords: dict[str, Any]) -> Any:
         """Return the loss."""
         if is_debugging():
@@ -337,12 +359,10 @@ class CompiledRunner:
     def _apart(
         self, made: _Made, groups: list[_Arrays], numbers: Sequence[float], given: list[Any]
     ) -> tuple[list[Any], list[list[Any]]]:
-        compilation, problem = made.compilation, self._problem
-        asarray = problem.xp.ground.library.asarray
-        where = {} if problem.device is None else {"device": problem.device}
-        scalars = [asarray(x, dtype=problem.dtype, **where) for x in numbers]
+        problem = self._problem
+        scalars = [problem.xp.backend.number(x, problem.dtype, problem.device) for x in numbers]
         arrays = [x for group in groups for x in group]
-        results = compilation.program(*arrays, *scalars, *given, *compilation.captured)
+        results = made.run(*arrays, *scalars, *given, *made.compilation.captured)
         count = len(problem.trainable)
         first = len(results) - made.groups * count
         stored = [results[first + i * count : first + (i + 1) * count] for i in range(made.groups)]
@@ -378,7 +398,8 @@ class CompiledRunner:
         scalars = [problem.xp.backend.namespace.zeros((), dtype=problem.dtype) for _ in range(numbers)] if flat else []
         if len(self._programs) >= _MOST_PROGRAMS:
             del self._programs[next(iter(self._programs))]
-        made = self._programs[key] = _Made(compilation, new, scalars)
+        own_inputs = len(layout.shapes) if new and not flat else 0
+        made = self._programs[key] = _Made(compilation, new, scalars, own_inputs)
         return made
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tl_arrayapi.autograd.report import ProgramReport
 from tl_arrayapi.autograd.transforms import checked_loss, evaluate, gradient_of
 from tl_arrayapi.autograd.vectorize import vmap
 from tl_arrayapi.optim.optimizer import Optimizer
@@ -17,6 +18,16 @@ class EagerRunner:
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         self._value_and_grad = gradient_of(problem.loss, problem.trainable, problem.xp)
+
+    @property
+    def programs(self) -> list[ProgramReport]:
+        """None are."""
+        return []
+
+    def owned(self, params: Sequence[Any], *, given_away: bool) -> list[Any]:
+        """Return copies of ``params``, or themselves where they are ``given_away``."""
+        asarray = self._problem.xp.backend.namespace.asarray
+        return self._problem.xp.backend.persist(list(params) if given_away else [asarray(p, copy=True) for p in params])
 
     def forward(self, params: Sequence[Any], xs: Sequence[Any], keywords: dict[str, Any]) -> Any:
         """Return the loss."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tl_arrayapi.autograd.namespace import Namespace
+from tl_arrayapi.autograd.report import ProgramReport
 from tl_arrayapi.errors import DTypeError
 from tl_arrayapi.optim.optimizer import Optimizer
 
@@ -56,6 +57,13 @@ class Runner(Protocol):
     no memory with what a caller holds, but parameters that a runner has returned it may reuse when it is handed later
     ones.
     """
+
+    def owned(self, params: Sequence[Any], *, given_away: bool) -> list[Any]:
+        """Return ``params`` as this runner keeps them: copies, or themselves where they are ``given_away``."""
+
+    @property
+    def programs(self) -> list[ProgramReport]:
+        """What was compiled, in order."""
 
     def forward(self, params: Sequence[Any], xs: Sequence[Any], keywords: dict[str, Any]) -> Any:
         """Return the loss."""

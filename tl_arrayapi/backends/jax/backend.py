@@ -93,6 +93,10 @@ class JaxBackend(Backend):
         """Return the device of ``array``; None for what is traced, or spread over several."""
         return _device(array)
 
+    def number(self, value: float, dtype: Any, device: Any) -> Any:
+        """Return a number on the host, from where a compiled program takes it in a tenth of the time."""
+        return numpy.asarray(value, dtype)
+
     def lower(self, graph: Graph, runtime: Runtime) -> Program:
         """Return ``graph`` as straight code for jax.jit, or as it is where the runtime is not to be fast."""
         if not runtime.fast:
