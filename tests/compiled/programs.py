@@ -27,13 +27,14 @@ class Program:
 
     arrays: tuple[Host, ...]
     steps: tuple[tuple[str, tuple[int, ...], int], ...]
+    most: int = 100
 
     def __call__(self, xp: Any, *arrays: Any) -> Any:
         """Run the program, and return a weighted sum of everything in it."""
         values = list(arrays)
         for name, places, choice in self.steps:
             x, y = (values[place % len(values)] for place in places)
-            values.append(bounded(xp, STEPS[name](xp, x, y, choice)))
+            values.append(bounded(xp, STEPS[name](xp, x, y, choice), self.most))
         return reduce(operator.add, [xp.mean(x) * (1 + i % 3) for i, x in enumerate(values)])
 
     def __repr__(self) -> str:
@@ -41,9 +42,9 @@ class Program:
         return f"Program of {shapes}: " + "; ".join(f"{name}{places}, {n}" for name, places, n in self.steps)
 
 
-def bounded(xp: Any, x: Any) -> Any:
-    """Cut what has grown large down to its first elements, and what is large to what is not."""
-    while math.prod(x.shape) > 100:
+def bounded(xp: Any, x: Any, most: int) -> Any:
+    """Cut what has more elements than ``most`` down to its first ones."""
+    while math.prod(x.shape) > most:
         x = x[0, ...]
     return x
 
@@ -248,14 +249,33 @@ STEPS: dict[str, Callable[..., Any]] = {
 }
 
 
+# What takes an array as a matrix is slow where that is large.
+MATRICES = frozenset(("product", "outer", "inv", "cholesky", "solve", "tensordot", "tril"))
+LARGE = [
+    (40_003,),
+    (200, 257),
+    (1, 30_000),
+    (30_000, 1),
+    (17, 31, 97),
+    (3, 9000),
+    (9000, 3),
+    (128, 256),
+    (2, 1, 20_000),
+]
+
+
 @st.composite
-def programs(draw: Any, longest: int = 10) -> Program:
-    """Draw a program of one to three arrays, with axes of 1 to 4 elements."""
-    whole = draw(st.lists(st.integers(1, 4), max_size=3))
+def programs(draw: Any, longest: int = 10, large: bool = False) -> Program:
+    """Draw a program of one to three arrays, with axes of 1 to 4 elements; or with many, in whose blocks and rows a
+    lowering may do one thing after another.
+    """
+    whole = list(draw(st.sampled_from(LARGE))) if large else draw(st.lists(st.integers(1, 4), max_size=3))
+    names = sorted(STEPS.keys() - MATRICES if large else STEPS)
     rng = np.random.default_rng(draw(st.integers(0, 2**16)))
     others = [whole[draw(st.integers(0, len(whole))) :] for _ in range(draw(st.integers(0, 2)))]
     shapes = [tuple(whole), *(tuple(n if draw(st.booleans()) else 1 for n in other) for other in others)]
     place = st.integers(0, 12)
-    step = st.tuples(st.sampled_from(sorted(STEPS)), st.tuples(place, place), st.integers(0, 40))
+    step = st.tuples(st.sampled_from(names), st.tuples(place, place), st.integers(0, 40))
     steps = draw(st.lists(step, min_size=1, max_size=longest))
-    return Program(tuple(rng.uniform(-1.5, 1.5, shape) for shape in shapes), tuple(steps))
+    arrays = tuple(rng.uniform(-1.5, 1.5, shape) for shape in shapes)
+    return Program(arrays, tuple(steps), 60_000 if large else 100)

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 import tl_arrayapi as tl
-from tests.compiled.equality import assert_same_bits, eager, exactly, hosts, quickly
+from tests.compiled.equality import assert_near, assert_same_bits, depth, eager, exactly, hosts, quickly
 from tests.compiled.programs import programs
 from tests.libraries import load
 
 XP = load("numpy")
 SETTINGS = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+FEW = settings(SETTINGS, max_examples=10)
 MANY = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -48,6 +49,34 @@ def check_quick(f, arrays):
                 np.testing.assert_allclose(one, another, rtol=1e-9, atol=1e-10 * scale)
 
 
+def check_single(f, arrays):
+    """Compare in float32, with the truth in float64."""
+    single = [x.astype("float32") for x in arrays]
+    with np.errstate(all="ignore"):
+        expected = eager(XP, f)(*single)
+        exact = hosts(XP, eager(XP, f)(*[x.astype("float64") for x in single]))
+        scale = max(1.0, *(float(np.max(np.abs(x), initial=0.0)) for x in exact))
+        assume(np.isfinite(scale) and scale < 1e4)
+        for one, another in zip(hosts(XP, expected), exact, strict=True):
+            assume(float(np.max(np.abs(one - another), initial=0.0)) < 1e-4 * scale)
+        compiled = quickly(XP, f)
+        for _ in range(2):
+            assert_near(XP, compiled(*single), expected, exact, 4 * depth(compiled.graph), single)
+
+
+@SETTINGS
+@given(programs(8))
+def test_a_random_loss_in_single_precision_is_near_the_truth(program):
+    check_single(value_and_gradient(program), program.arrays)
+
+
+@pytest.mark.slow
+@MANY
+@given(programs(8, large=True))
+def test_many_random_losses_of_large_arrays_in_single_precision_are_near_the_truth(program):
+    check_single(value_and_gradient(program), program.arrays)
+
+
 @SETTINGS
 @given(programs())
 def test_a_random_loss_has_the_bits_of_the_eager_one(program):
@@ -57,6 +86,19 @@ def test_a_random_loss_has_the_bits_of_the_eager_one(program):
 @SETTINGS
 @given(programs())
 def test_a_random_loss_reassociated_is_near_the_eager_one(program):
+    check_quick(value_and_gradient(program), program.arrays)
+
+
+@FEW
+@given(programs(8, large=True))
+def test_a_random_loss_of_large_arrays_is_near_the_eager_one(program):
+    check_quick(value_and_gradient(program), program.arrays)
+
+
+@pytest.mark.slow
+@MANY
+@given(programs(8, large=True))
+def test_many_random_losses_of_large_arrays_are_near_the_eager_ones(program):
     check_quick(value_and_gradient(program), program.arrays)
 
 
