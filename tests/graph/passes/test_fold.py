@@ -147,3 +147,26 @@ def test_a_range_that_would_turn_or_overflow_stays():
     numbers = s.build.emit("arange", "creation", (), (4,), "int8", dtype="int8", start=0, stop=4, step=1)
     graph = s.graph(s.multiply(numbers, -1), s.multiply(numbers, 100))
     assert fold(graph) is graph
+
+
+def test_axes_of_length_one_in_front_are_left_to_broadcasting():
+    s = Sketch()
+    x, y = s.given(4), s.given(3, 4)
+    graph = s.graph(s.subtract(y, s.multiply(s.reshape(x, 1, 4), 0.5)))
+    found = folded(graph, specials(4), specials(3, 4))
+    assert found == ["y0 = multiply(x0, 0.5)", "y1 = subtract(x1, y0)", "return y1"]
+
+
+def test_a_column_keeps_its_axis():
+    s = Sketch()
+    graph = s.graph(s.subtract(s.given(4, 4), s.reshape(s.given(4), 4, 1)))
+    assert fold(graph) is graph
+
+
+def test_the_largest_of_one_number_is_that_number():
+    s = Sketch()
+    graph = s.graph(
+        s.reduce("max", s.full(0.5, 3, 4), (0,)),
+        s.emit("any", "reduction", (s.full(True, 2, dtype="bool"),), (), "bool", axis=(0,), keepdims=False),
+    )
+    assert folded(graph) == ["y0 = full(dtype='float32', shape=(4,), value=0.5)", "return y0, True"]

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from tests.graph.passes.running import Sketch, lines, run, same_bits
+from tl_arrayapi.graph.passes.base import together
+from tl_arrayapi.graph.passes.cse import cse
 from tl_arrayapi.graph.passes.dce import dce
 from tl_arrayapi.graph.passes.movement import movement
 
@@ -90,3 +92,16 @@ def test_what_moves_elements_stays(case: str):
     s = Sketch()
     graph = s.graph(LEFT[case](s, s.given(2, 3, 4)))
     assert movement(graph) is graph
+
+
+def test_a_reduction_that_keeps_its_axes_and_one_that_does_not_are_one():
+    s = Sketch()
+    x = s.given(2, 3)
+    graph = s.graph(s.sum(x, (1,)), s.sum(x, (1,), True), s.sum(x, (0,), True))
+    found = together("shared", movement, cse)(graph)
+    assert lines(found) == [
+        "y0 = sum(x0, axis=(1,), keepdims=False)",
+        "y1 = reshape(y0, shape=(2, 1))",
+        "y2 = sum(x0, axis=(0,), keepdims=True)",
+        "return y0, y1, y2",
+    ]

@@ -199,11 +199,11 @@ class Walk:
         """Say whether at most one operand is ``x``: if that equation no longer reads it, nothing does."""
         return type(x) is Var and self._uses.get(x.number, 0) <= 1
 
-    def known(self, like: Equation, name: str, *operands: Atom) -> Var | None:
-        """Return the result of the equation of that name and operands, without static arguments, in the scope of
-        ``like``, if there is one already that is in use.
+    def known(self, like: Equation, name: str, *operands: Atom, **static: Any) -> Var | None:
+        """Return the result of the equation of that name, operands and static arguments, in the scope of ``like``, if
+        there is one already that is in use.
         """
-        found = self._known.get(_key(name, operands, (), like.scope))
+        found = self._known.get(_key(name, operands, frozen(static), like.scope))
         return None if found is None or not self._uses.get(found.result.number, 0) else found.result
 
     # ---- what they write with

@@ -54,6 +54,15 @@ def _moved_number(walk: Walk, e: Equation) -> Atom | None:
     return None if value is None else filled(walk, value, e.result.shape, e)
 
 
+@fold.rule("all", "any", "max", "min")
+def _extreme_number(walk: Walk, e: Equation) -> Atom | None:
+    (x,) = e.operands
+    value = constant(walk, x)
+    if value is None or not x.size or value.dtype != e.result.dtype:
+        return None
+    return filled(walk, value, e.result.shape, e)
+
+
 @fold.rule("concat", "stack")
 def _joined_numbers(walk: Walk, e: Equation) -> Atom | None:
     values = [constant(walk, x) for x in e.operands]
@@ -66,7 +75,7 @@ def _joined_numbers(walk: Walk, e: Equation) -> Atom | None:
 @fold.rule(kind="cast")
 def _repeated_late(walk: Walk, e: Equation) -> Atom | None:
     for x in e.operands:
-        if walk.made(x, "broadcast_to", "full"):
+        if walk.made(x, "broadcast_to", "full", "reshape"):
             break
     else:
         return None
@@ -79,16 +88,21 @@ def _repeated_late(walk: Walk, e: Equation) -> Atom | None:
         return found
     if type(found) is Literal:
         return filled(walk, found, wanted, e)
-    return walk.emit("broadcast_to", (found,), wanted, e, kind="movement", shape=wanted)
+    move = "reshape" if found.size == e.results[0].size else "broadcast_to"
+    return walk.emit(move, (found,), wanted, e, kind="movement", shape=wanted)
 
 
 def _source(walk: Walk, x: Atom) -> Atom:
     """Return what is repeated to make ``x``."""
-    maker = walk.made(x, "broadcast_to", "full")
+    maker = walk.made(x, "broadcast_to", "full", "reshape")
     if maker is None:
         return x
     if maker.name == "broadcast_to":
         return maker.operands[0]
+    if maker.name == "reshape":
+        # Axes of length 1 in front are what broadcasting adds.
+        (y,) = maker.operands
+        return y if x.shape == (1,) * (x.ndim - y.ndim) + y.shape else x
     return constant(walk, x) or x
 
 

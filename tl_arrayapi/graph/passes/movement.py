@@ -92,6 +92,16 @@ def _same(e: Equation) -> bool:
     return e.operands[0].shape == e.result.shape
 
 
+@movement.rule("sum", "prod", "max", "min", "any", "all")
+def _reduction(walk: Walk, e: Equation) -> Atom | None:
+    """Take the reduction that is there with, or without, the axes of length 1 that this one leaves out, or has."""
+    static = e.arguments
+    there = walk.known(e, e.name, *e.operands, **(static | {"keepdims": not static["keepdims"]}))
+    if there is None or there.dtype != e.result.dtype:
+        return None
+    return walk.emit("reshape", (there,), e.result.shape, e, kind="movement", shape=e.result.shape)
+
+
 @movement.rule("concat")
 def _concat(walk: Walk, e: Equation) -> Atom | None:
     axis: int = e.get("axis")

@@ -103,7 +103,7 @@ def _function(walk: Walk, pieces: tuple[Atom, ...], known: dict[tuple[Atom, ...]
     for column in zip(*[maker.operands for maker in makers if maker is not None], strict=True):
         if column[0].shape == () and all(x == column[0] for x in column):
             operands.append(_Joined(whole=column[0]))
-        elif all(x.shape == piece.shape for x, piece in zip(column, pieces, strict=True)):
+        elif all(x.size == piece.size for x, piece in zip(column, pieces, strict=True)):
             operands.append(_joined(walk, column, known))
         else:
             return in_earnest

@@ -9,6 +9,7 @@ from tl_arrayapi.graph.passes.fold import fold
 from tl_arrayapi.graph.passes.movement import movement
 from tl_arrayapi.graph.passes.norms import norms
 from tl_arrayapi.graph.passes.pack import pack
+from tl_arrayapi.graph.passes.powers import powers
 from tl_arrayapi.graph.passes.products import products
 from tl_arrayapi.graph.passes.reciprocals import reciprocals
 from tl_arrayapi.graph.passes.reductions import dots, reductions
@@ -22,14 +23,16 @@ __all__ = ["EXACT", "FAST", "PASSES", "optimise"]
 
 PASSES = (
     *(dce, fold, movement, signs, choices, simplify, cse),
-    *(zeros, scaling, reductions, dots, products, pack, norms, reciprocals, schedule),
+    *(powers, zeros, scaling, reductions, dots, products, pack, norms, reciprocals, schedule),
 )
 """Every pass that runs, alone."""
 
 EXACT = together("exact", movement, fold, signs, choices, simplify, cse)
 """The rules that change no bit, in one walk."""
 
-FAST = together("fast", movement, fold, signs, choices, simplify, zeros, scaling, reductions, dots, products, cse)
+FAST = together(
+    "fast", movement, fold, signs, choices, simplify, powers, zeros, scaling, reductions, dots, products, cse
+)
 """These, and those that reassociate."""
 
 
