@@ -68,7 +68,10 @@ class _Found:
         self.xp: Namespace | None = None
         self.device: Any = None
         self.traced = False
-        described = self._describe(args, "args")
+        try:
+            described = self._describe(args, "args")
+        except RecursionError:
+            raise StructureError("the arguments are nested too deeply, or contain themselves: flatten them") from None
         self.key = (self.xp, self.device, described, is_guarded())
 
     def _describe(self, x: Any, path: str) -> Any:

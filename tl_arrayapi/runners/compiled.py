@@ -115,8 +115,7 @@ class CompiledRunner:
         if self._pool is None:
             return self._eager.owned(params, given_away=given_away)
         with self._lock:
-            self._pair = None  # nobody goes on from there
-            self._ready.clear()
+            self._let_go()
             flat = self._pool.filled(self._problem.chosen(params), [])
             frozen = [params[i] for i in self._frozen]
             kept = dict(zip(self._frozen, self._eager.owned(frozen, given_away=given_away), strict=True))
@@ -293,11 +292,19 @@ class CompiledRunner:
         """Return the program of ``body`` for the shapes and dtypes of ``given``, made if there is none."""
         key = (name, tuple([(x.shape, x.dtype) for x in given]), is_guarded())
         with self._lock:
-            return self._programs.get(key) or self._compile(key, body, groups, numbers, given)
+            made = self._programs.pop(key, None)
+            if made is None:
+                made = self._compile(body, groups, numbers, given)
+                if len(self._programs) >= _MOST_PROGRAMS:
+                    del self._programs[next(iter(self._programs))]  # the one not used for longest is the first
+            self._programs[key] = made
+            return made
 
     def _flat(
         self, pool: Pool, made: _Made, groups: list[_Arrays], numbers: Sequence[float], given: list[Any]
     ) -> tuple[list[Any], list[list[Any]]]:
+        if made.groups:
+            self._let_go()
         flats: list[Flat] = []
         for group in groups:
             flats.append(pool.find(group) or pool.filled(group, flats))
@@ -321,8 +328,7 @@ class CompiledRunner:
     ) -> tuple[Any, Any]:
         """Take a step of gradient descent from one of two flat arrays to the other, and be ready for the next ones."""
         if self._pair is None or not any(params is held for _, held in self._pair):
-            self._ready.clear()
-            self._pair = None
+            self._let_go()
             chosen = self._problem.chosen(params)
             source = pool.find(chosen)
             if source is None:
@@ -340,6 +346,11 @@ class CompiledRunner:
         made.numbers[0][()] = rate
         value, _ = bound(*given, *made.compilation.captured)
         return value, stepped
+
+    def _let_go(self) -> None:
+        """Have no more steps ready, and let others have the flat arrays that these went between."""
+        self._pair = None
+        self._ready.clear()
 
     def _bound(self, made: _Made, flats: list[Flat], sources: int) -> Callable[..., list[Any]]:
         """Return the program bound to flat arrays: the ``sources`` first ones to read, and the others to write."""
@@ -368,7 +379,7 @@ class CompiledRunner:
         stored = [results[first + i * count : first + (i + 1) * count] for i in range(made.groups)]
         return results[:first], stored
 
-    def _compile(self, key: Any, body: _Body, groups: int, numbers: int, given: list[Any]) -> _Made:
+    def _compile(self, body: _Body, groups: int, numbers: int, given: list[Any]) -> _Made:
         problem, layout, flat = self._problem, self._layout, self._pool is not None
         if flat:
             stored = [Spec((layout.size,), problem.dtype)] * groups
@@ -396,11 +407,7 @@ class CompiledRunner:
         ]
         compilation = compiled_program(call, specs, problem.xp, problem.device, fast=problem.fast_kernels)
         scalars = [problem.xp.backend.namespace.zeros((), dtype=problem.dtype) for _ in range(numbers)] if flat else []
-        if len(self._programs) >= _MOST_PROGRAMS:
-            del self._programs[next(iter(self._programs))]
-        own_inputs = len(layout.shapes) if new and not flat else 0
-        made = self._programs[key] = _Made(compilation, new, scalars, own_inputs)
-        return made
+        return _Made(compilation, new, scalars, len(layout.shapes) if new and not flat else 0)
 
 
 def _updated(
