@@ -558,6 +558,46 @@ def test_a_pickled_function_holds_captured_arrays_as_they_were():
     np.testing.assert_array_equal(f(X), 7 * X)
 
 
+# ---------------------------------------------------------------- settings
+def guarded(x):
+    xp = tl.array_namespace(x)
+    return xp.sum(xp.where(x > 0, xp.log(x), xp.zeros_like(x)))
+
+
+def test_a_branch_that_is_not_taken_stays_out_of_the_gradient(xp):
+    x = xp.asarray([0.0, -1.0, 2.0])
+    compiled = quickly(xp, tl.grad(guarded))
+    with np.errstate(all="ignore"):
+        for _ in range(2):
+            np.testing.assert_array_equal(xp.to_numpy(compiled(x)), [0.0, 0.0, 0.5])
+            with tl.guard_where(False):
+                assert np.isnan(xp.to_numpy(compiled(x))[0])
+    assert compiled.cache_info().misses == 2
+
+
+def test_numbers_that_are_not_finite_are_found_while_they_are_looked_for():
+    compiled = tl.compile(tl.grad(lambda x: tl.array_namespace(x).sum(tl.array_namespace(x).log(x))))
+    with np.errstate(all="ignore"):
+        compiled(np.asarray([0.0]))
+        with tl.debug_nans(infinities=True), pytest.raises(tl.errors.NonFiniteError, match="log"):
+            compiled(np.asarray([0.0]))
+        assert compiled(np.asarray([0.0]))[0] == np.inf
+
+
+def test_what_checkpoint_computes_again_is_not_made_one_with_what_was_computed():
+    def segment(x):
+        xp = tl.array_namespace(x)
+        return xp.tanh(xp.sin(x) * 2)
+
+    f = tl.compile(tl.value_and_grad(lambda x: tl.array_namespace(x).sum(tl.checkpoint(segment)(x))))
+    np.testing.assert_allclose(f(X)[1], tl.grad(lambda x: tl.array_namespace(x).sum(segment(x)))(X), rtol=1e-15)
+    assert [equation.name for equation in f.graph.equations].count("sin") == 2
+
+
+def test_a_linear_rule_may_be_compiled_and_checked():
+    tl.check_grads(tl.compile(total), (X,), order=2)
+
+
 # ---------------------------------------------------------------- what cannot be traced
 @pytest.mark.parametrize(
     ("f", "named", "instead"),
