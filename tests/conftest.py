@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def _suits(item: pytest.Item) -> bool:
     """Say whether a test has something to say in the backend that it is to run in."""
     params = item.callspec.params if hasattr(item, "callspec") else {}
-    backend = params.get("backend", "eager")
+    backend = params.get("backend", params.get("backends", "eager"))
     if backend != "eager" and item.get_closest_marker("eager"):
         return False
     return backend != "fast" or params.get("xp") in ("torch", "jax")

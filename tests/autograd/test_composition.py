@@ -19,6 +19,8 @@ import pytest
 import tl_arrayapi as tl
 from tl_arrayapi.autograd.array import Array, Level
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 C = np.asarray([0.5, -0.25, 0.75])
 X = np.asarray([0.3, 0.2, -0.1])
 V = np.asarray([1.0, 2.0, -1.0])
@@ -290,6 +292,7 @@ def test_an_exception_in_the_backward_pass_leaves_nothing_behind(left):
     np.testing.assert_allclose(tl.grad(total(start))(X), np.exp(C @ X) * START.sum() * C)
 
 
+@pytest.mark.eager("a trace and its namespace hold each other")
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_what_a_transform_made_is_freed_without_the_garbage_collector(left, name):
     g, _ = composed((name,))

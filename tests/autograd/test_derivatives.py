@@ -5,6 +5,8 @@ import pytest
 
 import tl_arrayapi as tl
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 
 def cube(x):
     return tl.array_namespace(x).sum(x * x * x)

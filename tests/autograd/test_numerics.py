@@ -11,6 +11,8 @@ import pytest
 
 import tl_arrayapi as tl
 
+pytestmark = pytest.mark.usefixtures("backends")
+
 INF = math.inf
 HALF = math.sqrt(0.5)
 

@@ -7,6 +7,8 @@ import pytest
 
 import tl_arrayapi as tl
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 
 @pytest.mark.parametrize("order", ["view first", "owner first"])
 def test_a_loss_captures_an_array_and_a_view_of_it(order):
@@ -23,6 +25,7 @@ def test_a_loss_captures_an_array_and_a_view_of_it(order):
     assert view.flags.writeable
 
 
+@pytest.mark.eager("a program keeps no values")
 def test_a_view_is_let_go_of_while_its_owner_is_still_held():
     owner = np.ones((2, 3))
     view = owner[0, :]
@@ -120,6 +123,7 @@ def test_the_jacobian_of_a_complex_result_is_complex(xp):
     np.testing.assert_allclose(square, np.diag([2 + 4j, 1j]), rtol=100 * xp.tolerance)
 
 
+@pytest.mark.eager("a program keeps no values")
 def test_a_captured_view_is_recorded_by_value():
     owner = np.asarray([1.0, 2.0, 3.0])
 

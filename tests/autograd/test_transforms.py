@@ -14,6 +14,8 @@ from hypothesis.extra import numpy as hnp
 
 import tl_arrayapi as tl
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 
 def cube(x):
     return tl.array_namespace(x).sum(x * x * x)
@@ -110,6 +112,7 @@ def test_a_complex_loss_is_refused():
         tl.grad(lambda z: tl.array_namespace(z).sum(z))(np.asarray([1j]))
 
 
+@pytest.mark.eager("a Python number is an array of a program")
 def test_a_leaf_without_a_gradient_is_refused_by_its_path(xp):
     x = xp.asarray([1.0])
     with pytest.raises(tl.errors.DTypeError, match=r'args\[1\]\["opt"\]\[0\]\["step"\]'):
@@ -239,6 +242,7 @@ def test_an_exception_in_the_loss_leaves_nothing_behind():
     np.testing.assert_array_equal(tl.grad(cube)(np.ones(2)), [3.0, 3.0])
 
 
+@pytest.mark.eager("a program has no tape")
 def test_a_tape_is_freed_without_the_garbage_collector():
     gc.disable()
     try:
@@ -317,6 +321,7 @@ def test_explain_lists_operations_with_the_users_lines(xp):
     assert table.bytes == (8 + 8 + 1) * (8 if xp.real == "float64" else 4)
 
 
+@pytest.mark.eager("a compiled pullback is given its arguments anew")
 def test_a_pullback_does_not_see_later_writes_and_hands_out_nothing_of_the_callers():
     x, g = np.asarray([1.0, 2.0, 3.0]), np.ones(3)
     out, pullback = tl.vjp(lambda x: tl.array_namespace(x).exp(x) * x, x)

@@ -6,6 +6,8 @@ import pytest
 import tl_arrayapi as tl
 from tests.autograd.cases import CASES, Case
 
+pytestmark = pytest.mark.usefixtures("backends")
+
 SIZE = 3
 
 

@@ -5,6 +5,8 @@ import pytest
 
 import tl_arrayapi as tl
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 ONES = np.ones(3)
 
 
