@@ -25,9 +25,9 @@ from dask.callbacks import Callback  # noqa: E402
 from tl_arrayapi.backends.dask.partition import DaskProgram, blocks  # noqa: E402
 from tl_arrayapi.backends.dask.partition.axes import axes_of  # noqa: E402
 from tl_arrayapi.backends.dask.partition.grid import grid_of  # noqa: E402
+from tl_arrayapi.backends.dask.partition.joins import Join  # noqa: E402
 from tl_arrayapi.backends.dask.partition.lattice import Lattice, Split  # noqa: E402
 from tl_arrayapi.backends.dask.partition.positions import Positions  # noqa: E402
-from tl_arrayapi.backends.dask.partition.tasks import Join  # noqa: E402
 
 NUMPY = load("numpy")
 

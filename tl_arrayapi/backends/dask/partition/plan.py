@@ -15,11 +15,13 @@ from dask.highlevelgraph import HighLevelGraph
 
 from tl_arrayapi.backends.dask.partition.blocks import block_of
 from tl_arrayapi.backends.dask.partition.grid import Grid
+from tl_arrayapi.backends.dask.partition.joins import Join
 from tl_arrayapi.backends.dask.partition.lattice import Lattice, Split, nbytes
 from tl_arrayapi.backends.dask.partition.local import Counted, Read, Written, written
 from tl_arrayapi.backends.dask.partition.positions import Positions
 from tl_arrayapi.backends.dask.partition.stages import PART, Form, Stage, stages_of
-from tl_arrayapi.backends.dask.partition.tasks import Gathered, Item, Join, Joined, Run, Source, Taken, Work
+from tl_arrayapi.backends.dask.partition.tasks import Item, Run
+from tl_arrayapi.backends.dask.partition.work import Gathered, Joined, Source, Taken, Work
 from tl_arrayapi.backends.program import Runtime
 from tl_arrayapi.graph.graph import Graph, Literal, Var
 

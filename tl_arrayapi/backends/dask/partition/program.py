@@ -39,6 +39,14 @@ class DaskProgram(Program):
     """Run ``graph`` chunk by chunk, or as ``portable`` where that cannot be.
 
     ``runtime`` gives the functions of the library of the chunks, on the worker.
+
+    >>> import dask.array, tl_arrayapi as tl
+    >>> @tl.compile
+    ... def mean_square(x):
+    ...     return tl.array_namespace(x).mean(x * x)
+    >>> y = mean_square(dask.array.arange(10.0, chunks=5))
+    >>> float(y.compute())
+    28.5
     """
 
     def __init__(self, graph: Graph, portable: Program, runtime: Callable[[Any], Runtime]) -> None:

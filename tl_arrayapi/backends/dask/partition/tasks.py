@@ -1,81 +1,26 @@
-"""What runs on a worker: a stage of a program on one chunk, or once, and the joining of parts.
+"""What runs on a worker: a stage of a program, on one chunk or once.
 
 A task carries its stage as bytes; the first one in a process builds the programs, from the functions of the library of
 the chunks that it meets, and later ones find them there. A chunk on the host is gone through in blocks that the
 processor's cache holds, each with the whole stage.
 """
 
-import pickle
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Any
 
 from tl_arrayapi.backends.base import Backend
+from tl_arrayapi.backends.dask.partition.joins import Join, library_of
 from tl_arrayapi.backends.dask.partition.lattice import Split
 from tl_arrayapi.backends.dask.partition.local import Counted, written
-from tl_arrayapi.backends.dask.partition.stages import Form, Stage
-from tl_arrayapi.backends.program import Program, Runtime
-from tl_arrayapi.backends.registry import backend_of, get
-from tl_arrayapi.graph.graph import Var
+from tl_arrayapi.backends.dask.partition.work import Gathered, Joined, Source, Taken, Work, unpacked
+from tl_arrayapi.backends.program import Program
+from tl_arrayapi.backends.registry import get
 from tl_arrayapi.graph.passes.pipeline import optimise
 
-__all__ = ["Gathered", "Item", "Join", "Joined", "Run", "Source", "Taken", "Work"]
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """An input that is an argument of the task, or the item ``slot`` of one; with ``split``, it is cut along the grid.
-    ``whole`` says that the argument is not: the chunk's own part has to be cut from it.
-    """
-
-    argument: int
-    slot: int | None = None
-    split: Split | None = None
-    whole: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """An input that is joined from parts: the item ``slot`` of each in the list that is an argument."""
-
-    argument: int
-    slot: int
-
-
-@dataclass(frozen=True, slots=True)
-class Gathered:
-    """An input whose chunks come together along ``axis``: the item ``slot`` of each in the list that is an argument."""
-
-    argument: int
-    slot: int | None
-    axis: int
-
-
-Source = Taken | Joined | Gathered | Counted
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a task has to know: a stage and its outputs, where its inputs come from, and the functions that join the
-    parts that it takes and those that it makes. ``runtime`` gives the functions of the library that it is handed.
-    """
-
-    stage: Stage
-    outputs: tuple[tuple[Var, Form], ...]
-    sources: tuple[Source, ...]
-    joins: tuple[str, ...]
-    runtime: Callable[[Any], Runtime]
-    pieces: int
-    """How many pieces a step of the grid may be cut into."""
-    block: int
-    """So many pieces are one block of a chunk on the host."""
-
-    def packed(self) -> bytes:
-        """Return this as bytes; functions go by their names."""
-        return zlib.compress(pickle.dumps(self, pickle.HIGHEST_PROTOCOL))
+__all__ = ["Item", "Run"]
 
 
 @cache
@@ -84,15 +29,8 @@ def _host() -> Backend:
 
 
 @lru_cache(maxsize=256)
-def _unpacked(packed: bytes) -> Work:
-    work = pickle.loads(zlib.decompress(packed))
-    assert isinstance(work, Work)
-    return work
-
-
-@lru_cache(maxsize=256)
 def _program(packed: bytes, steps: Fraction, backend: Backend) -> Program:
-    work = _unpacked(packed)
+    work = unpacked(packed)
     graph = written(work.stage, work.outputs, steps).graph
     # What is quick on a chunk's library was not asked when the whole graph was optimised.
     graph = optimise(graph, reassociate=backend.reassociates)
@@ -109,7 +47,7 @@ class Run:
 
     def __call__(self, *arguments: Any) -> tuple[Any, ...]:
         """Take the arguments that the stage's sources name."""
-        work, backend = _unpacked(self.packed), _library(arguments)
+        work, backend = unpacked(self.packed), library_of(arguments)
         inputs = self._inputs(work, backend, arguments)
         if backend is not _host() or 2 * work.block >= self.steps * work.pieces:
             return tuple(_program(self.packed, Fraction(self.steps), backend)(*inputs))
@@ -171,39 +109,6 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Join:
-    """Join tuples of parts, item by item, each by the function of that name: neighbours first, then pairs of them."""
-
-    functions: tuple[str, ...]
-
-    def __call__(self, parts: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
-        """Return one tuple."""
-        joined: list[tuple[int, tuple[Any, ...]]] = []
-        for part in parts:
-            self.add(joined, part)
-        return self.rest(joined)
-
-    def add(self, joined: list[tuple[int, tuple[Any, ...]]], part: tuple[Any, ...]) -> None:
-        """Add a part to those ``joined`` so far, each of which stands for a power of two of them."""
-        level = 0
-        while joined and joined[-1][0] == level:
-            part = self._pair(joined.pop()[1], part)
-            level += 1
-        joined.append((level, part))
-
-    def rest(self, joined: list[tuple[int, tuple[Any, ...]]]) -> tuple[Any, ...]:
-        """Return what is left to join as one."""
-        _, last = joined.pop()
-        while joined:
-            last = self._pair(joined.pop()[1], last)
-        return last
-
-    def _pair(self, one: tuple[Any, ...], other: tuple[Any, ...]) -> tuple[Any, ...]:
-        xp = _library(one).namespace
-        return tuple(getattr(xp, name)(a, b) for name, a, b in zip(self.functions, one, other, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
 class Item:
     """Return the item at a place, or the items of a slice."""
 
@@ -231,14 +136,3 @@ def _part(value: Any, source: Source, start: int, stop: int, pieces: int) -> Any
             return value + source.unit * start // pieces
         return _cut(value, Split(0, source.unit), start, stop, pieces)
     return _cut(value, source.split, start, stop, pieces) if isinstance(source, Taken) and source.split else value
-
-
-def _library(arguments: Any) -> Backend:
-    """Return the backend of the first array among arguments, or in them; NumPy's where there is none."""
-    for x in arguments:
-        if isinstance(x, (tuple, list)):
-            if x:
-                return _library(x)
-        else:
-            return backend_of(x)
-    return get(None)
