@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tl_arrayapi as tl
-from tests.compiled.equality import eager, exactly
+from tests.compiled.equality import assert_near, depth, eager, exactly, hosts, quickly
 from tests.libraries import load
 from tl_arrayapi.errors import ArgumentError, TLError
 
@@ -201,3 +201,45 @@ def test_a_bad_state_of_an_optimizer_is_refused_with_the_same_words():
     expected, got = (error_of(m.step_with, failing, s, ()) for m, s in zip((one, another), states, strict=True))
     assert_alike(got, expected)
     assert "step 2" in str(got)
+
+
+ROWS, FLAT = np.arange(6.0).reshape(3, 2), np.asarray(0)
+# What only values can tell, and arrays with which all is well, and with which it is not.
+VALUES = {
+    "take": (lambda xp, x, n: xp.take(x, n, axis=0), (ROWS, [0, 2]), (ROWS, [0, 3])),
+    "take from the end": (lambda xp, x, n: xp.take(x, n, axis=0), (ROWS, [0, -3]), (ROWS, [0, -4])),
+    "take along the last axis": (lambda xp, x, n: xp.take(x, n, axis=1), (ROWS, [0, 1]), (ROWS, [0, 2])),
+    "take_along_axis": (
+        lambda xp, x, n: xp.take_along_axis(x, n, axis=1),
+        (ROWS, [[0], [1], [-1]]),
+        (ROWS, [[0], [2], [0]]),
+    ),
+    "an array of indices": (lambda xp, x, n: x[n, ...], (ROWS, [0, -1]), (ROWS, [3, 0])),
+    "two arrays of indices": (lambda xp, x, n: x[n, n - 1], (ROWS, [0, 1]), (ROWS, [0, 3])),
+    "cholesky": (lambda xp, x, n: xp.linalg.cholesky(x), (np.eye(3), FLAT), (-np.eye(3), FLAT)),
+    "inv": (lambda xp, x, n: xp.linalg.inv(x), (np.eye(3), FLAT), (np.zeros((3, 3)), FLAT)),
+    "solve": (lambda xp, x, n: xp.linalg.solve(x, x), (np.eye(3), FLAT), (np.zeros((3, 3)), FLAT)),
+}
+
+
+@LIBRARIES
+@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize("make", [exactly, quickly], ids=["exactly", "quickly"])
+def test_values_that_cannot_be_used_are_refused_and_leave_the_program_as_it_was(library, make, name):
+    xp, (call, good, bad) = load(library), VALUES[name]
+
+    def f(x, n):
+        return call(tl.array_namespace(x, n), x, n)
+
+    def loss(x, n):
+        return tl.array_namespace(x).sum(f(x, n) ** 2)
+
+    good, bad = ([xp.asarray(np.asarray(x)) for x in arrays] for arrays in (good, bad))
+    for g in (f, tl.value_and_grad(loss)):
+        compiled, reference = make(xp, g), eager(xp, g)
+        for _ in range(2):
+            expected, got = error_of(reference, *bad), error_of(compiled, *bad)
+            assert expected is not None
+            assert type(got) is type(expected)
+            right = reference(*good)
+            assert_near(xp, compiled(*good), right, hosts(xp, right), depth(compiled.graph), good[:1])
