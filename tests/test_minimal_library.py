@@ -9,6 +9,8 @@ from tests.minimal_library import namespace as minimal
 from tl_arrayapi import backends, init
 from tl_arrayapi.errors import DeviceError, DTypeError, NamespaceError
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 SHAPES = [(4, 3), (4,), (2, 4), (2,)]
 INITS = [init.xavier_for((4, 3), 1), init.uniform(-0.1, 0.1, 2), init.kaiming_for((2, 4), 3), init.zeros()]
 X, Y = np.sin(np.arange(15.0)).reshape(5, 3), np.cos(np.arange(10.0)).reshape(5, 2)
