@@ -236,6 +236,7 @@ def test_what_cannot_be_zero_does_not_equal_it(case: str):
         lambda s, x: s.greater(s.add(s.abs(x), 1.0), 0.0),
         lambda s, x: s.equal(s.multiply(s.add(s.abs(x), 1e-30), 1e-30), 0.0),
         lambda s, x: s.less(s.abs(x), 1.0),
+        lambda s, x: s.less(s.divide(s.abs(x), s.sqrt(x)), 0.0),
     ],
 )
 def test_what_may_be_zero_or_nan_is_compared(write: Callable):

@@ -137,3 +137,20 @@ def test_a_product_of_two_dtypes_is_left_alone():
     x = s.given(3)
     graph = s.graph(s.multiply(x, Literal(1, "int64"), dtype="int64"))
     assert simplify(graph) is graph
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda s, x: s.multiply(x, 1),
+        lambda s, x: s.divide(x, 1),
+        lambda s, x: s.add(x, 0),
+        lambda s, x: s.subtract(x, 0),
+        lambda s, x: s.add(x, x),
+        lambda s, x: s.multiply(s.negative(x), x),
+    ],
+)
+def test_complex_products_and_sums_stay_as_a_library_takes_them(write):
+    s = Sketch("complex64")
+    graph = s.graph(write(s, s.given(3)))
+    assert simplify(graph) is graph

@@ -117,6 +117,8 @@ def _arithmetic(walk: Walk, e: Equation) -> Atom | None:
 @fold.rule("multiply", "add")
 def _range(walk: Walk, e: Equation) -> Atom | None:
     """Scale and move a range of integers as it is made."""
+    if not is_integer(e.results[0].dtype):
+        return None
     for x, number in (e.operands, e.operands[::-1]):
         maker = walk.made(x, "arange")
         if maker is None or type(number) is not Literal or not is_integer(x.dtype) or number.dtype != x.dtype:

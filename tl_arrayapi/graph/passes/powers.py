@@ -6,7 +6,7 @@
 from tl_arrayapi.graph.graph import Atom, Equation, Literal
 from tl_arrayapi.graph.passes.base import Rewriting, Walk
 from tl_arrayapi.graph.passes.numbers import is_float
-from tl_arrayapi.graph.passes.signs import is_nonnegative
+from tl_arrayapi.graph.passes.signs import is_nonnegative, is_positive
 
 __all__ = ["powers"]
 
@@ -28,9 +28,10 @@ def _power(walk: Walk, e: Equation) -> Atom | None:
         return walk.elementwise("divide", Literal(1.0, x.dtype), x, like=e)
     if power in range(2, _LARGEST + 1):
         return _product(walk, x, int(power), e)
-    if abs(power) == 0.5 and is_nonnegative(walk, x):
-        root = walk.elementwise("sqrt", x, like=e)
-        return root if power > 0 else walk.elementwise("divide", Literal(1.0, x.dtype), root, like=e)
+    if power == 0.5 and is_nonnegative(walk, x):
+        return walk.elementwise("sqrt", x, like=e)
+    if power == -0.5 and is_positive(walk, x):
+        return walk.elementwise("divide", Literal(1.0, x.dtype), walk.elementwise("sqrt", x, like=e), like=e)
     return None
 
 

@@ -26,8 +26,10 @@ def _product(walk: Walk, e: Equation) -> Atom | None:
         return None
     if len(e.operands) == 2 and e.operands[0] == e.operands[1]:
         return None  # a square
-    product = factors(walk, result, whole=e)
-    product = _reused(walk, e, product)
+    whole = factors(walk, result, whole=e)
+    product = _reused(walk, e, whole)
+    if product is whole and product.number == 1 and all(x.shape == result.shape for x in product.factors):
+        return None  # Any order costs the same.
     planned = plan(product, result.dtype)
     if planned is None or planned.shape != result.shape:
         return None
@@ -47,6 +49,8 @@ def _has_number_inside(walk: Walk, e: Equation, product: Product) -> bool:
 
 def _reused(walk: Walk, e: Equation, product: Product) -> Product:
     """Put quotients that are there already in the place of their parts."""
+    if not product.under:
+        return product
     over, under = list(product.over), list(product.under)
     for y in product.under:
         for x in over:
@@ -55,7 +59,7 @@ def _reused(walk: Walk, e: Equation, product: Product) -> Product:
                 over[over.index(x)] = there
                 under.remove(y)
                 break
-    return replace(product, over=tuple(over), under=tuple(under))
+    return replace(product, over=tuple(over), under=tuple(under)) if len(under) < len(product.under) else product
 
 
 @scaling.rule("sum")

@@ -66,7 +66,10 @@ def is_nonnegative(walk: Walk, x: Atom, depth: int = _DEEPEST) -> bool:
         return any(is_nonnegative(walk, y, below) for y in operands)
     if name == "astype" and operands[0].dtype == "bool":
         return True
-    if name in ("add", "multiply", "divide", "minimum", "max", "min", "sum") or name in _MOVES:
+    if name == "divide":
+        # By -0.0 a quotient would be minus infinity.
+        return is_nonnegative(walk, operands[0], below) and is_positive(walk, operands[1], below)
+    if name in ("add", "multiply", "minimum", "max", "min", "sum") or name in _MOVES:
         return _each(operands, lambda y: is_nonnegative(walk, y, below))
     return False
 

@@ -8,7 +8,7 @@ import math
 
 from tl_arrayapi.graph.graph import Atom, Equation, Literal, Var
 from tl_arrayapi.graph.passes.base import Rewriting, Walk
-from tl_arrayapi.graph.passes.numbers import is_float, is_number, is_power_of_two, literal, rounded
+from tl_arrayapi.graph.passes.numbers import is_float, is_integer, is_number, is_power_of_two, literal, rounded
 
 __all__ = ["simplify"]
 
@@ -18,6 +18,11 @@ simplify = Rewriting("simplify", exact=True, about="Apply algebra that is exact 
 def _is_kept(x: Atom, result: Var) -> bool:
     """Say whether ``x`` can stand for ``result`` as it is."""
     return x.shape == result.shape and x.dtype == result.dtype
+
+
+def _is_real(dtype: str) -> bool:
+    # A complex product with 1 is four products, one of them with 0.
+    return is_float(dtype) or is_integer(dtype)
 
 
 def _negated(walk: Walk, x: Atom, result: Var) -> Atom | None:
@@ -42,7 +47,7 @@ def _product(walk: Walk, e: Equation) -> Atom | None:
 
 def _product_with_number(walk: Walk, e: Equation, x: Atom, y: Literal) -> Atom | None:
     result = e.results[0]
-    if y.value == 1 and _is_kept(x, result):
+    if y.value == 1 and _is_kept(x, result) and _is_real(result.dtype):
         return x
     if not is_float(result.dtype):
         return None
@@ -76,7 +81,7 @@ def _quotient(walk: Walk, e: Equation) -> Atom | None:
         return _sign_outside(walk, e)
     if x.dtype != result.dtype or y.dtype != result.dtype:
         return None
-    if y.value == 1 and _is_kept(x, result):
+    if y.value == 1 and _is_kept(x, result) and is_float(result.dtype):
         return x
     if is_power_of_two(y.value, y.dtype):
         return walk.elementwise("multiply", x, Literal(1 / y.value, y.dtype), like=e)
@@ -114,8 +119,8 @@ def _sum(walk: Walk, e: Equation) -> Atom | None:
     if not x.dtype == y.dtype == result.dtype:
         return None
     for a, b in ((x, y), (y, x)):
-        zero = 0 if not is_float(b.dtype) else -0.0
-        if is_number(b, zero) and b.dtype != "bool" and _is_kept(a, result):
+        zero = -0.0 if is_float(b.dtype) else 0
+        if is_number(b, zero) and _is_real(b.dtype) and _is_kept(a, result):
             return a
         negated = _negated(walk, b, result)
         if negated is not None:
@@ -129,7 +134,7 @@ def _difference(walk: Walk, e: Equation) -> Atom | None:
     result = e.results[0]
     if not x.dtype == y.dtype == result.dtype:
         return None
-    if is_number(y, 0.0) and _is_kept(x, result):
+    if is_number(y, 0.0) and _is_kept(x, result) and _is_real(x.dtype):
         return x
     if is_number(x, -0.0) and is_float(result.dtype):
         return walk.elementwise("negative", y, like=e)

@@ -71,7 +71,8 @@ class _Box:
 
 @zeros.rule("add")
 def _side_by_side(walk: Walk, e: Equation) -> Atom | None:
-    if not is_float(e.results[0].dtype):
+    # Terms further in were looked at when they were added.
+    if not is_float(e.results[0].dtype) or not any(walk.made(x, "embed") for x in e.operands):
         return None
     terms: list[Atom] = []
     _terms(walk, e.operands, terms)
