@@ -221,7 +221,8 @@ class CompiledRunner:
 
         groups = [self._problem.chosen(params), *parts.slots]
         key = ("apply", opt.update, parts.key)
-        loose, stored = self._run(key, body, groups, opt.scalars(state), [*grads, *parts.loose])
+        # Gradients have the shapes of the parameters, and the key of the state tells those of loose arrays.
+        loose, stored = self._run(key, body, groups, opt.scalars(state), [*grads, *parts.loose], [])
         return self._problem.stored(params, stored[0]), _restored(parts, stored[1:], loose)
 
     # ---- what is traced
@@ -279,18 +280,35 @@ class CompiledRunner:
 
     # ---- programs
     def _run(
-        self, name: tuple[Any, ...], body: _Body, groups: list[_Arrays], numbers: Sequence[float], given: list[Any]
+        self,
+        name: tuple[Any, ...],
+        body: _Body,
+        groups: list[_Arrays],
+        numbers: Sequence[float],
+        given: list[Any],
+        various: list[Any] | None = None,
     ) -> tuple[list[Any], list[list[Any]]]:
-        """Run the program of ``body``; return its results, and the new groups as lists of arrays."""
-        made = self._program(name, body, len(groups), len(numbers), given)
+        """Run the program of ``body``; return its results, and the new groups as lists of arrays.
+
+        ``various`` are those of ``given`` whose shapes and dtypes ``name`` does not tell; None: all of them.
+        """
+        made = self._program(name, body, len(groups), len(numbers), given, various)
         with self._lock:
             if self._pool is None:
                 return self._apart(made, groups, numbers, given)
             return self._flat(self._pool, made, groups, numbers, given)
 
-    def _program(self, name: tuple[Any, ...], body: _Body, groups: int, numbers: int, given: list[Any]) -> _Made:
+    def _program(
+        self,
+        name: tuple[Any, ...],
+        body: _Body,
+        groups: int,
+        numbers: int,
+        given: list[Any],
+        various: list[Any] | None = None,
+    ) -> _Made:
         """Return the program of ``body`` for the shapes and dtypes of ``given``, made if there is none."""
-        key = (name, tuple([(x.shape, x.dtype) for x in given]), is_guarded())
+        key = (name, tuple([(x.shape, x.dtype) for x in (given if various is None else various)]), is_guarded())
         with self._lock:
             made = self._programs.pop(key, None)
             if made is None:
