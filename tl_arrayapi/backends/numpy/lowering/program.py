@@ -9,9 +9,9 @@ from typing import Any
 import numpy
 
 from tl_arrayapi.backends.numpy.lowering.code import Code
-from tl_arrayapi.backends.numpy.lowering.groups import BLOCK, LARGE, grouped
 from tl_arrayapi.backends.numpy.lowering.joins import joined
 from tl_arrayapi.backends.numpy.lowering.memory import ALIGNMENT, placed
+from tl_arrayapi.backends.numpy.lowering.schedule import BLOCK, LARGE, scheduled
 from tl_arrayapi.backends.numpy.lowering.select import select
 from tl_arrayapi.backends.numpy.lowering.write import write
 from tl_arrayapi.backends.program import Program, Report, Runtime, Step
@@ -35,7 +35,7 @@ class NumPyProgram(Program):
     def __init__(self, graph: Graph, runtime: Runtime, large: int = LARGE, block: int = BLOCK) -> None:
         self.graph = graph
         self._selected = select(graph, runtime)
-        steps = grouped(self._selected.instructions, large, block)
+        steps = scheduled(self._selected.instructions, self._selected.outputs, large, block)
         self._layout = placed(steps, self._selected.outputs)
         for step in steps:
             step.instructions = [x for x in step.instructions if x not in self._layout.needless]
