@@ -9,6 +9,8 @@ from hypothesis import given, settings
 
 import tl_arrayapi as tl
 
+pytestmark = pytest.mark.usefixtures("backends")
+
 ONE = ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")
 SEVERAL = ("fftn", "ifftn", "rfftn", "irfftn")
 OF_REAL = ("rfft", "rfftn", "ihfft")

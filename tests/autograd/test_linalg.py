@@ -8,6 +8,8 @@ import pytest
 import tl_arrayapi as tl
 from tests.autograd.test_rules import central_differences
 
+pytestmark = pytest.mark.usefixtures("backends")
+
 N = tl.namespace(np)
 
 

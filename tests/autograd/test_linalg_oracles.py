@@ -7,6 +7,8 @@ import pytest
 
 import tl_arrayapi as tl
 
+pytestmark = pytest.mark.usefixtures("backends")
+
 N = tl.namespace(np)
 
 
