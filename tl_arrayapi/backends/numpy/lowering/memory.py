@@ -120,6 +120,7 @@ class _Hosts:
         """The root that another lies in, and how many bytes from its beginning."""
         self.needless: set[Instruction] = set()
         self._lives = lives
+        self._read: dict[tuple[Step, bool], list[View]] = {}
 
     def look(self, step: Step, instruction: Instruction, now: _Time) -> None:
         """Let the result of an instruction take the memory of an operand, or a copied operand lie in the copy."""
@@ -138,10 +139,15 @@ class _Hosts:
                     self.of[view.root] = result.root, 0
                     return
         elif instruction.elementwise and step.blocks is not None:
-            for view in step.dying(result):
+            for view in self._read_by_blocks(step, result in step.blocks.full):
                 if self._gives_way(view, result, now):
                     self.of[view.root] = result.root, 0
                     return
+
+    def _read_by_blocks(self, step: Step, full: bool) -> list[View]:
+        if (step, full) not in self._read:
+            self._read[step, full] = step.read_by_blocks(full)
+        return self._read[step, full]
 
     def _gives_way(self, view: View, result: View, now: _Time) -> bool:
         """Say whether ``result`` may be written over ``view``, element by element."""

@@ -57,10 +57,10 @@ class Step:
         """Say whether a view goes by blocks, one entry a block excepted."""
         return self.blocks is not None and (view in self.blocks.full or view in self.blocks.columns)
 
-    def dying(self, result: View) -> list[View]:
-        """Return the views that go by blocks as ``result`` does, and are read in no other way in this step."""
+    def read_by_blocks(self, full: bool) -> list[View]:
+        """Return the views that go by blocks, as ``full`` ones or as columns, and are read in no other way here."""
         assert self.blocks is not None
-        kind = self.blocks.full if result in self.blocks.full else self.blocks.columns
+        kind = self.blocks.full if full else self.blocks.columns
         found: dict[Root, View | None] = {}
         for instruction in self.instructions:
             for view in instruction.operands:
