@@ -9,7 +9,6 @@ from tests.graph.passes.running import Sketch, as_dtype, close, lines, run, same
 from tl_arrayapi.graph.passes.base import Pass, together
 from tl_arrayapi.graph.passes.cse import cse
 from tl_arrayapi.graph.passes.dce import dce
-from tl_arrayapi.graph.passes.masks import masks
 from tl_arrayapi.graph.passes.movement import movement
 from tl_arrayapi.graph.passes.products import products
 from tl_arrayapi.graph.passes.reciprocals import reciprocals
@@ -165,44 +164,6 @@ def test_reciprocals_of_roots_keep_what_special_values_give():
     normal = np.isfinite(before) & (np.abs(before) > 1e-37)
     np.testing.assert_array_equal(after[~np.isfinite(before)], before[~np.isfinite(before)])
     np.testing.assert_allclose(after[normal], before[normal], rtol=1e-6)
-
-
-# ---- masks
-def test_a_product_with_a_cast_truth_is_one_with_the_truth():
-    s = Sketch()
-    x, g = s.given(14), s.given(14)
-    graph = s.graph(s.multiply(g, s.astype(s.greater(x, 0.0), "float32")))
-    found = dce(masks(graph))
-    assert lines(found)[:-1] == ["y0 = greater(x0, 0.0)", "y1 = multiply(x1, y0)"]
-    given = specials(14), specials(14, shift=3)
-    assert same_bits(run(graph, *given), run(found, *given))
-
-
-def test_a_product_with_a_sum_of_truths_takes_it_in_bytes():
-    s = Sketch()
-    x, g = s.given(14), s.given(14)
-    sides = s.add(s.astype(s.greater(x, 0.0), "float32"), s.astype(s.greater_equal(x, 0.0), "float32"))
-    graph = s.graph(s.multiply(g, sides))
-    found = dce(masks(graph))
-    verify(found)
-    assert [e.results[0].dtype for e in found.equations] == ["bool", "bool", "int8", "int8", "int8", "float32"]
-    given = specials(14), specials(14, shift=3)
-    assert same_bits(run(graph, *given), run(found, *given))
-
-
-@pytest.mark.parametrize(
-    "write",
-    [
-        lambda s, x: s.where(s.greater(x, 0.0), x, 0.0),
-        lambda s, x: s.add(x, s.astype(s.greater(x, 0.0), "float32")),
-        lambda s, x: s.multiply(s.astype(s.greater(x, 0.0), "float32"), s.astype(s.less(x, 1.0), "float32")),
-    ],
-)
-def test_choices_and_other_functions_of_masks_stay(write: Callable):
-    s = Sketch()
-    graph = s.graph(write(s, s.given(3)))
-    before = {e.name for e in graph.equations}
-    assert {e.name for e in masks(graph).equations} == before
 
 
 # ---- signs
