@@ -326,6 +326,27 @@ def attention(wq, wk, wv, x):
     return (value, *grads)
 
 
+def recurrent(wx, wh, x):
+    def loss(wx, wh):
+        xp = tl.array_namespace(wx, x)
+        h = xp.zeros((x.shape[0], wh.shape[0]), dtype=x.dtype)
+        for t in range(x.shape[1]):
+            h = xp.tanh(x[:, t, :] @ wx + h @ wh)
+        return xp.mean(h**2)
+
+    value, grads = tl.value_and_grad(loss, argnums=(0, 1))(wx, wh)
+    return (value, *grads)
+
+
+def convolution(kernel, x):
+    def loss(kernel):
+        xp = tl.array_namespace(kernel, x)
+        length = x.shape[1] - kernel.shape[0] + 1
+        return xp.mean(sum(x[:, i : i + length] * kernel[i] for i in range(kernel.shape[0])) ** 2)
+
+    return tl.value_and_grad(loss)(kernel)
+
+
 def embedding(table, indices):
     def loss(table):
         xp = tl.array_namespace(table)
@@ -371,6 +392,8 @@ CASES = {
     "layer_norm": (layer_norm, [normal(7), normal(50, 7)], (None, 0)),
     "batch_norm": (batch_norm, [normal(7), normal(50, 7)], (None, 0)),
     "attention": (attention, [normal(6, 6), normal(6, 6), normal(6, 6), normal(50, 5, 6)], (None, None, None, 0)),
+    "recurrent": (recurrent, [normal(3, 4), normal(4, 4), normal(50, 5, 3)], (None, None, 0)),
+    "convolution": (convolution, [normal(3), normal(50, 9)], (None, 0)),
     "embedding": (embedding, [normal(11, 3), INTEGERS + 4], (None, 0)),
     "noisy": (noisy, [normal(50, 3)], (0,)),
     "of_a_whole": (of_a_whole, [normal(50, 3), normal(50, 3, seed=1)], (0, None)),
@@ -562,6 +585,23 @@ def test_a_step_of_a_module_runs_a_tenth_of_the_tasks_and_gives_the_losses(optim
             ran[way] = counter.counts.total()
     assert losses["compiled"] == pytest.approx(losses["eager"], rel=1e-5)
     assert 10 * ran["compiled"] <= ran["eager"]
+
+
+def test_a_dropout_mask_is_made_chunk_by_chunk_and_is_that_of_the_eager_engine():
+    def loss(w, x, *, key=None):
+        xp = tl.array_namespace(w, x)
+        h = x @ w
+        return xp.mean((h * xp.astype(tl.random.bernoulli(key, 0.5, h.shape), h.dtype)) ** 2)
+
+    inputs = chunked([normal(50, 3).astype("float32")], [(7, 3)])
+    losses = {}
+    for way in ("eager", "compiled"):
+        module = tl.ScalarModule.create(loss, [normal(3, 4)], options=tl.Options(xp=da, backend=way))
+        with dask.config.set(scheduler="synchronous"), Tasks() as counter:
+            losses[way] = [float(module.step(0.1, inputs)) for _ in range(3)]
+    assert losses["compiled"] == pytest.approx(losses["eager"], rel=1e-5)
+    assert counter.counts["chunk"] == 3 * 8
+    assert counter.counts["once"] == 3
 
 
 def test_what_is_to_be_exact_runs_as_the_eager_engine_does():

@@ -8,8 +8,8 @@ from tl_arrayapi.graph.graph import Var
 
 __all__ = ["BLOCK_BYTES", "block_of"]
 
-BLOCK_BYTES = 1 << 23
-"""The bytes of all values of a block together, few of which live at once: these stay in a core's second-level cache."""
+BLOCK_BYTES = 1 << 24
+"""The bytes of all values of a block together, few of which live at once: these stay in a processor's cache."""
 
 _PER_PART = 4
 """A block has at least so many times the bytes of the parts that it makes, which have to be joined."""
