@@ -3,6 +3,7 @@
 import functools
 import itertools
 import logging
+import numbers
 import pickle
 import threading
 from collections.abc import Callable
@@ -60,7 +61,7 @@ class ArraySpec:
 class _Found:
     """What one call's arguments are: their arrays, in order, and the key of the program for them."""
 
-    __slots__ = ("device", "key", "leaves", "specs", "traced", "xp")
+    __slots__ = ("_scalars", "device", "key", "leaves", "specs", "traced", "xp")
 
     def __init__(self, args: Any) -> None:
         self.leaves: list[Any] = []
@@ -68,10 +69,12 @@ class _Found:
         self.xp: Namespace | None = None
         self.device: Any = None
         self.traced = False
+        self._scalars: list[int] = []
         try:
             described = self._describe(args, "args")
         except RecursionError:
             raise StructureError("the arguments are nested too deeply, or contain themselves: flatten them") from None
+        self._settle_scalars()
         self.key = (self.xp, self.device, described, is_guarded())
 
     def _describe(self, x: Any, path: str) -> Any:
@@ -90,6 +93,11 @@ class _Found:
         xp = x.namespace if kind is ArraySpec else namespace_of_type(x)
         if xp is None:
             return self._static(x, path)
+        if isinstance(x, numbers.Number):
+            self._scalars.append(len(self.leaves))
+            self.leaves.append(x)
+            self.specs.append(Spec((), getattr(x, "dtype", None)))
+            return kind
         if self.xp is None:
             xp.ground.check_type(x, path) if kind is not ArraySpec else None
             self.xp = xp
@@ -98,6 +106,19 @@ class _Found:
                 f"{path} is an array of {xp.backend.name} among arrays of {self.xp.backend.name}: convert it first"
             )
         return self._array(x, kind, path, xp)
+
+    def _settle_scalars(self) -> None:
+        """Take a scalar of NumPy's for a 0-d array of NumPy's, and for a Python number among arrays of others."""
+        for place in self._scalars:
+            x = self.leaves[place]
+            own = namespace_of_type(x)
+            assert own is not None
+            if self.xp is None or self.xp is own:
+                self.xp = own
+                self.leaves[place] = own.inner.asarray(x)
+            else:
+                number = self.leaves[place] = x.item()
+                self.specs[place] = Spec((), None, type(number))
 
     def _array(self, x: Any, kind: type, path: str, xp: Namespace) -> Any:
         backend = xp.backend
@@ -235,8 +256,8 @@ class Compiled:
             self._hits += 1
         self._used[found.key] = next(self._clock)
         arrays = [
-            self._number(spec, x, found) if spec.weak is not None else x
-            for spec, x in zip(found.specs, found.leaves, strict=True)
+            self._number(var.dtype, x, found) if spec.weak is not None else x
+            for spec, x, var in zip(found.specs, found.leaves, made.traced.inputs, strict=True)
         ]
         results = rebuilding(made.results)
         if found.device is None and _Ready.is_for(args, found):
@@ -254,10 +275,10 @@ class Compiled:
             )
         return self._f
 
-    def _number(self, spec: Spec, x: Any, found: _Found) -> Any:
+    def _number(self, dtype: str, x: Any, found: _Found) -> Any:
         assert found.xp is not None
         where = {} if found.device is None else {"device": found.device}
-        return found.xp.ground.library.asarray(x, **where)
+        return found.xp.ground.library.asarray(x, dtype=found.xp.backend.dtype(dtype), **where)
 
     # ---- programs
     def _made(self, found: _Found, args: Any, keywords: Any) -> Compilation:

@@ -225,8 +225,11 @@ class Ground(Level):
 
     def as_number(self, x: Any) -> Any:
         """Return a scalar of NumPy's, such as ``numpy.log(2)``, as the Python number that all other libraries take it
-        for; anything else as it is.
+        for, and a number of a class derived from Python's as one of those; anything else as it is.
         """
+        if isinstance(x, _SCALARS) and type(x) not in _SCALARS and not hasattr(x, "shape"):
+            base: Any = next(kind for kind in _SCALARS if isinstance(x, kind))
+            return base(x)
         if not hasattr(x, "item") or not isinstance(x, numbers.Number):
             return x
         number: Any = x

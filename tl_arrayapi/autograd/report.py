@@ -100,6 +100,7 @@ class ProgramReport:
             "; ".join(f"{name} {1000 * t:.1f} ms" for name, t in self.seconds.items()),
         ]
         lines += [f"captured: {v!r}: {v.dtype}{list(v.shape)}" for v in self.graph.captured]
+        lines += report.notes
         width = max((len(step.what) for step in report.steps), default=0)
         for i, step in enumerate(report.steps):
             numbers = ", ".join(f"{n}" for n in step.equations)

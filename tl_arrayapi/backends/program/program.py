@@ -39,11 +39,14 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Report:
-    """What a lowering made of a graph: its steps in order, how many buffers it keeps for workspace, and their bytes."""
+    """What a lowering made of a graph: its steps in order, how many buffers it keeps for workspace, and their bytes;
+    ``notes`` are what else there is to say.
+    """
 
     steps: tuple[Step, ...]
     buffers: int = 0
     workspace_bytes: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class Program(ABC):
