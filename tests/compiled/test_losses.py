@@ -122,6 +122,9 @@ def trained(xp, loss, backend, optimizer=None, steps=4, frozen=()):
     return hosts(xp, [found, module.params, value, grads, module.forward(inputs)])
 
 
+# What PyTorch's compiler says of itself, and of complex numbers, which it leaves to PyTorch.
+@pytest.mark.filterwarnings("ignore:`torch._prims_common.check`:FutureWarning")
+@pytest.mark.filterwarnings("ignore:Torchinductor does not support:UserWarning")
 @on("numpy")
 @every
 def test_a_module_trains_alike_in_both_backends(xp, loss):
