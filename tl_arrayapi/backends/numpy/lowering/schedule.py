@@ -43,7 +43,7 @@ def scheduled(
 
 
 @dataclass(eq=False, slots=True)
-class Slot:
+class _Slot:
     """A place in the order: an instruction or a group, then small things that come right after."""
 
     main: "Instruction | Group | None"
@@ -65,7 +65,7 @@ class _Schedule:
 
     def __init__(self, large: int, block: int) -> None:
         self._large, self._block = large, block
-        self.slots = [Slot(None)]
+        self.slots = [_Slot(None)]
         self._ready: dict[Root, int] = {}
         self._open: dict[int, list[int]] = {}
         """The slots of the groups that may still grow, by the size of their arrays."""
@@ -86,7 +86,7 @@ class _Schedule:
                 if x.op in _HEAVY and any(v.root.nbytes >= self._large for v in (*x.operands, *x.results)):
                     self._close()
                 place = len(self.slots)
-                self.slots.append(Slot(x))
+                self.slots.append(_Slot(x))
         for view in x.results:
             self._ready[view.root] = max(place, self._ready.get(view.root, 0))
 
@@ -118,7 +118,7 @@ class _Schedule:
             group = Group(x.result.size, self._block)
             if joins(group, x):
                 place = len(self.slots)
-                self.slots.append(Slot(group))
+                self.slots.append(_Slot(group))
                 self._open.setdefault(group.size, []).append(place)
                 return place
         return None
