@@ -110,6 +110,7 @@ def test_every_rule_is_traced_whole(xp, traced_only, case: Case):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex operators")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_every_rule_compiles_to_kernels_that_agree_with_eager(xp, case: Case):
     given = [xp.asarray(x) for x in case.operands]
@@ -174,6 +175,20 @@ def test_outputs_are_apart_even_where_the_compiler_makes_equal_values_one(xp):
     for array in out:
         array.zero_()
     assert float(x.sum()) > 0
+
+
+@pytest.mark.slow
+def test_outputs_are_apart_where_two_inputs_are_one_tensor(xp):
+    y = var(1, 4, 3)
+    equations = tuple(equation("exp", "elementwise", (v,), var(2 + i, 4, 3)) for i, v in enumerate((X, y)))
+    program = lowered_graph(xp, Graph((X, y), (), equations, (var(2, 4, 3), var(3, 4, 3))), True)
+    a, b = torch.zeros(4, 3), torch.ones(4, 3)
+    for given in ((a, b), (a, a), (b, a), (b, b)):
+        first, second = program(*given)
+        assert first.data_ptr() != second.data_ptr()
+        np.testing.assert_allclose(first, np.exp(given[0].numpy()), rtol=1e-6)
+        np.testing.assert_allclose(second, np.exp(given[1].numpy()), rtol=1e-6)
+    assert program.compilations == 2
 
 
 def test_threads_that_come_first_together_compile_once(xp, traced_only):

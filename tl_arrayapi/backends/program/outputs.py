@@ -4,7 +4,7 @@ Eager asks this of every result. Here the graph tells beforehand which outputs c
 looked at.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 from tl_arrayapi.graph.graph import Atom, Equation, Graph, Literal
@@ -53,14 +53,14 @@ def owner(
     own: Callable[[Any], Any],
     memory: Callable[[Any], Hashable],
     copy: Callable[[Any], Any],
-    merged: bool = False,
+    also: Iterable[int] = (),
 ) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
     """Return a function from given arrays and a program's values to these as a caller may keep them.
 
-    ``own`` and ``memory`` are a backend's `result` and `memory`. Where values may be ``merged``, by a compiler that
-    finds equal ones, every output is looked at.
+    ``own`` and ``memory`` are a backend's `result` and `memory`. The outputs at the positions ``also`` are looked at,
+    too: values that a compiler found to be equal.
     """
-    shared = set(range(len(graph.outputs))) if merged else shared_outputs(graph)
+    shared = shared_outputs(graph).union(also)
     numbers = {i for i, x in enumerate(graph.outputs) if isinstance(x, Literal)}
 
     def owned(given: Sequence[Any], values: Sequence[Any]) -> list[Any]:

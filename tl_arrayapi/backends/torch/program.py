@@ -4,6 +4,7 @@ import threading
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -59,8 +60,11 @@ class TorchProgram(Program):
         code = Straight(graph, replace(runtime, number=number), inside=True)
         self.graph = graph
         self.source = code.source
-        # Equal values of different scopes become one tensor.
-        self._own = owner(graph, own, memory, copy, merged=True)
+        self._owner = partial(owner, graph, own, memory, copy)
+        self._memory = memory
+        self._merged: set[int] = set()
+        self._own = self._owner()
+        self._looked_at = 0
         self._compiler = _Compiler()
         self._run = torch.compile(code.function, backend=self._compiler, fullgraph=True, dynamic=False)
         self._first = threading.Lock()
@@ -71,11 +75,13 @@ class TorchProgram(Program):
             [x if type(x) is torch.Tensor and x.is_contiguous() and not x.is_conj() else _plain(x) for x in given]
         )
         with torch.no_grad():
-            if self._compiler.compilations:
+            if self._looked_at:
                 values = self._run(*given)
             else:
                 with self._first:
                     values = self._checked(given)
+        if self._looked_at < self._compiler.compilations:
+            self._look_at(values)
         return self._own(given, values)
 
     def _checked(self, given: tuple[Any, ...]) -> list[Any]:
@@ -90,6 +96,14 @@ class TorchProgram(Program):
                 f"torch.compiler.set_stance; {_INSTEAD}"
             )
         return values
+
+    def _look_at(self, values: list[Any]) -> None:
+        """Note which outputs of what was compiled are one tensor: equal values become one."""
+        with self._first:
+            places = [self._memory(x) for x in values]
+            self._merged |= {i for i, place in enumerate(places) if places.count(place) > 1}
+            self._own = self._owner(also=self._merged)
+            self._looked_at = self._compiler.compilations
 
     @property
     def compilations(self) -> int:
