@@ -105,3 +105,10 @@ def test_a_reduction_that_keeps_its_axes_and_one_that_does_not_are_one():
         "y2 = sum(x0, axis=(0,), keepdims=True)",
         "return y0, y1, y2",
     ]
+
+
+def test_an_array_put_in_all_of_another_is_that_array():
+    s = Sketch()
+    x = s.given(2, 3)
+    graph = s.graph(s.emit("embed", "indexing", (x,), (2, 3), shape=(2, 3), key=(slice(0, 2, 1), slice(0, 3, 1))))
+    assert movement(graph).outputs == (x,)

@@ -181,3 +181,9 @@ def test_arrays_joined_in_another_order_have_the_same_norm():
     graph = s.graph(s.add(squares[2], s.add(squares[0], squares[1])), s.concat(*xs))
     found = dce(together("shared", movement, cse).settled(norms(graph)))
     assert lines(found) == ["y0 = concat(x0, x1, x2, axis=0)", "y1 = matmul(y0, y0)", "return y1, y0"]
+
+
+def test_pieces_of_one_number_are_repeated_once():
+    s = Sketch()
+    graph = s.graph(s.concat(s.full(0.5, 2), s.full(0.5, 3)))
+    assert lines(dce(pack(graph))) == ["y0 = broadcast_to(0.5, shape=(5,))", "return y0"]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.graph.passes.random_graphs import SMOOTH, graphs, tame, wild
-from tests.graph.passes.running import as_dtype, lines, run, same_bits
+from tests.graph.passes.running import Sketch, as_dtype, lines, run, same_bits
 from tl_arrayapi.graph import Graph
 from tl_arrayapi.graph.passes.base import Pass
 from tl_arrayapi.graph.passes.pipeline import PASSES, optimise
@@ -81,3 +81,41 @@ def test_the_pipeline_keeps_values_within_roundings(graph: Graph, seed: int):
 @given(graph=graphs(SMOOTH, orders=()), seed=st.integers(0, 99))
 def test_a_reassociating_pass_keeps_values_within_roundings(one: Pass, graph: Graph, seed: int):
     _hold(graph, one(graph), tame(graph, seed))
+
+
+def _chain(s: Any, x: Any, name: str, count: int) -> Any:
+    """Return ``x`` after many equations, one upon another."""
+    for i in range(count):
+        match name:
+            case "add":
+                x = s.add(
+                    x,
+                    s.emit(
+                        "embed",
+                        "indexing",
+                        (s.inputs[1],),
+                        (8,),
+                        shape=(8,),
+                        key=(slice(2 * (i % 2), 2 * (i % 2) + 4, 1),),
+                    ),
+                )
+            case "multiply":
+                x = s.multiply(s.negative(x), s.inputs[0])
+            case "where":
+                x = s.where(s.less(x, 0.5), s.multiply(x, 0.5), 0.0)
+            case "sqrt":
+                x = s.sqrt(s.add(x, 1.0))
+            case "reshape":
+                x = s.reshape(s.reshape(x, 2, 4), 8)
+    return x
+
+
+@pytest.mark.parametrize("name", ["add", "multiply", "where", "sqrt", "reshape"])
+def test_chains_may_be_longer_than_python_calls_deep(name: str):
+    s = Sketch()
+    x, _ = s.given(8), s.given(4)
+    end = _chain(s, x, name, 1500)
+    flat = s.concat(s.getitem(end, slice(0, 4)), s.exp(s.getitem(end, slice(4, 8))))
+    graph = s.graph(flat, s.concat(_chain(s, x, name, 300), _chain(s, s.exp(x), name, 300)), s.equal(end, 0.0))
+    verify(optimise(graph))
+    verify(optimise(graph, reassociate=False))

@@ -154,3 +154,14 @@ def test_complex_products_and_sums_stay_as_a_library_takes_them(write):
     s = Sketch("complex64")
     graph = s.graph(write(s, s.given(3)))
     assert simplify(graph) is graph
+
+
+def test_a_cast_up_in_two_steps_is_one():
+    s = Sketch("float16")
+    x = s.given(14)
+    graph = s.graph(s.astype(s.astype(x, "float32"), "float64"))
+    found = dce(simplify(graph))
+    assert lines(found)[0] == "y0 = astype(x0, dtype='float64')"
+    with np.errstate(over="ignore"):
+        values = specials(14).astype("float16")
+    assert same_bits(run(graph, values), run(found, values))

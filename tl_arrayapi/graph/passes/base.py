@@ -232,15 +232,21 @@ class Walk:
         """Write an elementwise equation, and return what `emit` does; its shape is what the operands broadcast to."""
         return self.emit(name, operands, broadcast(operands), like, kind="elementwise", result_dtype=result_dtype)
 
-    def plain(self, name: str, operands: Iterable[Atom], shape: tuple[int, ...], like: Equation, dtype: str) -> Var:
-        """Write an elementwise equation as it is, past the rules, unless it is there; return its result."""
+    def plain(
+        self,
+        name: str,
+        operands: Iterable[Atom],
+        shape: tuple[int, ...],
+        like: Equation,
+        dtype: str,
+        /,
+        kind: str = "elementwise",
+        **static: Any,
+    ) -> Var:
+        """Write an equation as it is, past the rules, unless it is there; return its result."""
         result = Var(self._next, shape, dtype)
         self._next += 1
-        equation = Equation(name, "elementwise", tuple(operands), (), (result,), like.line, like.scope)
-        shared = self._shared(equation)
-        if shared is equation:
-            self._write(equation)
-        return shared.results[0]
+        return self._kept(Equation(name, kind, tuple(operands), frozen(static), (result,), like.line, like.scope))
 
     # ---- the walk
     def run(self) -> Graph:

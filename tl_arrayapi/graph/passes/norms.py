@@ -28,14 +28,8 @@ def norms(graph: Graph) -> Graph:
         pieces = [search.bare(x) for x in whole.operands]
         flat = [build.emit("reshape", "movement", (x,), (x.size,), like=equation, shape=(x.size,)) for x in pieces]
         joined = build.emit("concat", "movement", flat, (size,), dtype, like=equation, axis=0)
-        result = equation.results[0]
         total = build.emit("matmul", "contraction", (joined, joined), (), dtype, like=equation)
-        build.replace(
-            result,
-            total
-            if not result.shape
-            else build.emit("reshape", "movement", (total,), result.shape, like=equation, shape=result.shape),
-        )
+        build.replace(equation.results[0], total)
     return dce(build.done())
 
 
@@ -68,7 +62,7 @@ class _Search:
             terms = self._terms(e)
             if terms:
                 self.squares[e.results[0].number] = terms
-                join = joins.get(tuple(sorted(terms))) if e.name == "add" else None
+                join = joins.get(tuple(sorted(terms))) if e.name == "add" and not e.results[0].shape else None
                 if join is not None:
                     sums[e.results[0].number] = join
         return sums

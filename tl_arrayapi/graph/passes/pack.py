@@ -22,6 +22,10 @@ BLOCK = 1 << 14
 """Elements from which on a group of elementwise functions is run block by block: joining would cut it in two."""
 
 
+_DEEPEST = 100
+"""Equations one after another that are followed from a join."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Joined:
     """How to make the pieces joined: ``whole`` is there already; or a function of joined operands; or pieces, to join.
@@ -47,12 +51,14 @@ def _concat(walk: Walk, e: Equation) -> Atom | None:
     return _write(walk, found, e, result.size)
 
 
-def _joined(walk: Walk, pieces: Sequence[Atom], known: dict[tuple[Atom, ...], _Joined]) -> _Joined:
+def _joined(
+    walk: Walk, pieces: Sequence[Atom], known: dict[tuple[Atom, ...], _Joined], depth: int = _DEEPEST
+) -> _Joined:
     """Return how to join the elements of ``pieces``, arrays of any shapes, with at most one join in earnest."""
     bare = tuple([_bare(walk, x) for x in pieces])
     found = known.get(bare)
     if found is None:
-        found = known[bare] = _slices(walk, bare) or _numbers(walk, bare) or _function(walk, bare, known)
+        found = known[bare] = _slices(walk, bare) or _numbers(walk, bare) or _function(walk, bare, known, depth)
     return found
 
 
@@ -83,13 +89,13 @@ def _numbers(walk: Walk, pieces: tuple[Atom, ...]) -> _Joined | None:
     return _Joined(whole=value) if not values and value is not None else None
 
 
-def _function(walk: Walk, pieces: tuple[Atom, ...], known: dict[tuple[Atom, ...], _Joined]) -> _Joined:
+def _function(walk: Walk, pieces: tuple[Atom, ...], known: dict[tuple[Atom, ...], _Joined], depth: int) -> _Joined:
     """Join what one function makes of many arrays by making it of the arrays joined."""
     names = tuple([x.key if isinstance(x, Literal) else x.number for x in pieces])
     in_earnest = _Joined(pieces=pieces, joins=frozenset((names,)))
     makers = [walk.maker(x) for x in pieces]
     first = makers[0]
-    if first is None or first.kind not in ("elementwise", "cast"):
+    if first is None or first.kind not in ("elementwise", "cast") or depth == 0:
         return in_earnest
     for maker in makers:
         if (
@@ -104,7 +110,7 @@ def _function(walk: Walk, pieces: tuple[Atom, ...], known: dict[tuple[Atom, ...]
         if column[0].shape == () and all(x == column[0] for x in column):
             operands.append(_Joined(whole=column[0]))
         elif all(x.size == piece.size for x, piece in zip(column, pieces, strict=True)):
-            operands.append(_joined(walk, column, known))
+            operands.append(_joined(walk, column, known, depth - 1))
         else:
             return in_earnest
     joins = frozenset().union(*[operand.joins for operand in operands])
@@ -142,14 +148,9 @@ def _part(walk: Walk, found: _Joined, e: Equation, size: int, written: dict[int,
             like = found.like
             written[id(found)] = walk.emit(like.name, operands, (size,), like, **like.arguments)
         else:
-            written[id(found)] = walk.emit(
-                "concat",
-                [_flat(walk, x, e) for x in found.pieces],
-                (size,),
-                e,
-                result_dtype=found.pieces[0].dtype,
-                axis=0,
-            )
+            # Past the rules: it would be looked at again, and may be as deep as one may look.
+            flat, dtype = [_flat(walk, x, e) for x in found.pieces], found.pieces[0].dtype
+            written[id(found)] = walk.plain("concat", flat, (size,), e, dtype, kind="movement", axis=0)
     return written[id(found)]
 
 

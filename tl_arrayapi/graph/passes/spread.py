@@ -42,12 +42,16 @@ class _Search:
         self.users = graph.users
         self.makers = graph.makers
         self.outputs = set(graph.outputs)
+        self.known: dict[tuple[Var, float], bool] = {}
 
     def takes(self, v: Var, number: float, depth: int) -> bool:
         """Say whether all that read ``v`` could multiply by a number at no cost, if ``v`` came without it."""
         if v in self.outputs or depth == 0:
             return False
-        return all(self._takes(e, v, number, depth) for e in self.users[v])
+        key = v, number
+        if key not in self.known:
+            self.known[key] = all(self._takes(e, v, number, depth) for e in self.users[v])
+        return self.known[key]
 
     def _takes(self, e: Equation, v: Var, number: float, depth: int) -> bool:
         result = e.results[0]

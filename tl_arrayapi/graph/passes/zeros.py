@@ -74,8 +74,7 @@ def _side_by_side(walk: Walk, e: Equation) -> Atom | None:
     # Terms further in were looked at when they were added.
     if not is_float(e.results[0].dtype) or not any(walk.made(x, "embed") for x in e.operands):
         return None
-    terms: list[Atom] = []
-    _terms(walk, e.operands, terms)
+    terms = _terms(walk, e.operands)
     makers = [walk.made(x, "embed") if walk.is_single(x) else None for x in terms]
     embedded = [maker for maker in makers if maker is not None and _is_dense(maker)]
     if len(embedded) < 2:
@@ -98,14 +97,18 @@ def _side_by_side(walk: Walk, e: Equation) -> Atom | None:
     return total
 
 
-def _terms(walk: Walk, operands: tuple[Atom, ...], found: list[Atom]) -> None:
-    """Add the terms of a sum to ``found``, as far as nothing else needs their partial sums."""
-    for x in operands:
-        maker = walk.made(x, "add") if walk.is_single(x) and len(found) < _MOST_TERMS else None
+def _terms(walk: Walk, operands: tuple[Atom, ...]) -> list[Atom]:
+    """Return the terms of a sum, as far as nothing else needs their partial sums, and not more than some."""
+    found: list[Atom] = []
+    todo = list(operands[::-1])
+    while todo:
+        x = todo.pop()
+        maker = walk.made(x, "add") if walk.is_single(x) and len(found) + len(todo) < _MOST_TERMS else None
         if maker is None or any(y.shape != x.shape for y in maker.operands):
             found.append(x)
         else:
-            _terms(walk, maker.operands, found)
+            todo += maker.operands[::-1]
+    return found
 
 
 def _is_dense(e: Equation) -> bool:
