@@ -6,33 +6,18 @@ from typing import Any
 import numpy as np
 
 import tl_arrayapi as tl
-from tl_arrayapi.autograd.primitive import PRIMITIVES
+from tl_arrayapi.autograd.programs import runtime_of
 from tl_arrayapi.graph import Atom, Builder, Equation, Graph, Literal, Var
 from tl_arrayapi.graph.evaluate import evaluate
 from tl_arrayapi.graph.passes.base import broadcast
 
-GROUND = tl.namespace(np).ground
-
-CREATION = {
-    "full": lambda value, shape, dtype: np.full(shape, value, dtype),
-    "arange": lambda start, stop, step, dtype: np.arange(start, stop, step, dtype),
-}
-
-
-def function(name: str) -> Any:
-    """Return NumPy's function for an equation of that name."""
-    where, _, short = name.rpartition(".")
-    return CREATION[name] if name in CREATION else GROUND.library_function(PRIMITIVES[where, short])
-
-
-def number(value: Any, dtype: str) -> Any:
-    return np.asarray(value, dtype)
+RUNTIME = runtime_of(tl.namespace(np).ground, None)
 
 
 def run(graph: Graph, *given: Any) -> list[Any]:
     """Return the values of a graph's outputs, by the evaluator."""
     with np.errstate(all="ignore"):
-        return [np.asarray(x) for x in evaluate(graph, given, function, number, np.dtype)]
+        return [np.asarray(x) for x in evaluate(graph, given, RUNTIME.function, RUNTIME.number, RUNTIME.dtype)]
 
 
 def lines(graph: Graph) -> list[str]:
