@@ -110,6 +110,47 @@ def test_parts_that_the_program_makes_are_made_where_they_are_joined():
     np.testing.assert_allclose(program(*arrays)[0], evaluated(graph, *arrays)[0], rtol=1e-5)
 
 
+def test_many_parts_that_are_given_are_joined_by_one_call():
+    parts = tuple(var(i, 3, 1 + i) for i in range(5))
+    build = Builder(Graph(parts, (), (), ()))
+    flat = [build.emit("reshape", "movement", (v,), (v.size,), shape=(v.size,)) for v in parts]
+    joined = build.emit("concat", "movement", flat, (sum(v.size for v in parts),), axis=0)
+    graph = Graph(parts, (), tuple(build.equations), (joined,))
+    program = program_of(graph)
+    assert [step.what for step in program.report().steps] == ["concatenate"]
+    arrays = [values("float32", v.shape, i) for i, v in enumerate(parts)]
+    arrays[2] = np.asfortranarray(arrays[2])
+    assert_same_bits(program(*arrays), evaluated(graph, *arrays))
+
+
+def test_masks_are_bytes_that_are_made_where_their_array_is_at_hand():
+    x, g = var(0, 64, 64), var(1, 64, 64)
+    build = Builder(Graph((x, g), (), (), ()))
+    h = build.emit("matmul", "contraction", (x, x), x.shape)
+    relu = build.emit("maximum", "elementwise", (h, number(0.0)), x.shape)
+    y = build.emit("matmul", "contraction", (relu, relu), x.shape)
+    halves = [
+        build.emit(
+            "astype",
+            "cast",
+            (build.emit(name, "elementwise", (h, number(0.0)), x.shape, "bool"),),
+            x.shape,
+            "float32",
+            dtype="float32",
+        )
+        for name in ("greater", "greater_equal")
+    ]
+    mask = build.emit("add", "elementwise", halves, x.shape)
+    out = build.emit("multiply", "elementwise", (build.emit("matmul", "contraction", (y, g), x.shape), mask), x.shape)
+    graph = Graph((x, g), (), tuple(build.equations), (out,))
+    program = program_of(graph)
+    assert [step.what for step in program.report().steps] == [
+        *("dot", "greater", "greater_equal", "add", "maximum", "dot", "dot", "multiply"),
+    ]
+    arrays = [values("float32", x.shape), values("float32", x.shape, 1)]
+    np.testing.assert_allclose(program(*arrays)[0], evaluated(graph, *arrays)[0], rtol=1e-5)
+
+
 def test_memory_is_used_again_when_its_value_is_dead():
     def write(build, x):
         for _ in range(20):

@@ -5,6 +5,7 @@ Plain data about memory; nothing here makes an array.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -97,7 +98,8 @@ class View:
         return self.dense and self.size == self.root.size
 
 
-def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
+@lru_cache(maxsize=1024)
+def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return the strides of an array in C order, 0 along axes of length 1.
 
     >>> contiguous((2, 1, 3))
