@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from tl_arrayapi.backends.dask.partition.axes import Axes, Axis
+from tl_arrayapi.errors import BackendError
 from tl_arrayapi.graph.graph import Atom, Equation, Graph, Var
 
 __all__ = ["GATHERED_BYTES", "Lattice", "Split", "Step", "Unsplittable", "local_shape", "nbytes", "steps_of"]
@@ -20,7 +21,7 @@ GATHERED_BYTES = 1 << 24
 _BITS = {"bool": 8, "bfloat16": 16}
 
 
-class Unsplittable(Exception):
+class Unsplittable(BackendError):
     """The graph cannot be shared out among chunks: the message says which equation, and why. Never seen outside."""
 
 
