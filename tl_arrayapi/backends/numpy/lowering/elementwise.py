@@ -6,7 +6,7 @@ from typing import Any
 import numpy
 
 from tl_arrayapi.backends.numpy.lowering.selector import Selector
-from tl_arrayapi.backends.numpy.lowering.views import Root, View, array, bits, narrow, natural
+from tl_arrayapi.backends.numpy.lowering.views import Root, View, array, bits, broadcast, narrow, natural
 from tl_arrayapi.graph.graph import Equation, Literal
 
 __all__ = ["cast", "form"]
@@ -45,10 +45,10 @@ def form(selector: Selector, equation: Equation) -> View | None:
 
 def _folded(selector: Selector, equation: Equation) -> View | None:
     """Return what a function makes of constants, made once."""
-    arrays = [array(selector.view(x)) for x in equation.operands]
+    arrays = [array(narrow(selector.view(x))) for x in equation.operands]
     with numpy.errstate(all="ignore"):
-        found = selector.runtime.function(equation.name)(*arrays)
-    return selector.held(numpy.asarray(found), equation.result.shape)
+        found = numpy.asarray(selector.runtime.function(equation.name)(*arrays))
+    return broadcast(selector.held(found, found.shape), equation.result.shape)
 
 
 @cache
