@@ -261,6 +261,16 @@ def test_positions_of_a_dtype_that_wraps_around_are_not_bounded():
     assert rows_of(f, np.zeros((100, 4)), np.zeros(100, "int64")) is None
 
 
+def test_positions_that_share_what_they_are_made_of_are_bounded_in_no_time():
+    def index(xp, row, i):
+        i = i % 2
+        for _ in range(60):
+            i = xp.minimum(i + i, 1)
+        return row + i
+
+    assert rows_of(flat_take(index), X, LABELS) == 6
+
+
 # ---- the grid
 def test_the_largest_input_gives_the_cut_and_others_follow():
     grid = grid_of([(((4, 4, 2), (3,)), 8), (((5, 5),), 8), (((3,),), 8)], 1000)

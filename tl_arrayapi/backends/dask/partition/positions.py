@@ -11,6 +11,7 @@ the place along the first axis. What a comparison says holds in the branch of `w
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from tl_arrayapi.backends.dask.partition.axes import Axes, Axis, axes_of
 from tl_arrayapi.graph.graph import Atom, Equation, Graph, Literal, Var
@@ -51,6 +52,7 @@ class Positions:
 
     def __init__(self, graph: Graph) -> None:
         self._makers = graph.makers
+        self._known: dict[Any, Bounds] = {}
 
     def axes(self, equation: Equation) -> Axes:
         """Return which axes of an equation go together, as `axes_of` does; where positions stay in their rows, the axis
@@ -93,6 +95,12 @@ class Positions:
             return Bounds(0, x.value, x.value) if isinstance(x.value, (int, float)) else _UNKNOWN
         if "int" not in x.dtype:
             return _UNKNOWN
+        asked = x, axis, frozenset(facts.items()), beyond
+        if asked not in self._known:  # walked twice, what two values share would be walked 2**n times
+            self._known[asked] = self._found(x, axis, facts, beyond)
+        return self._known[asked]
+
+    def _found(self, x: Var, axis: int | None, facts: _Facts, beyond: float) -> Bounds:
         least, most = _range(x.dtype)
         maker = self._makers.get(x)
         rule = _RULES.get(maker.name) if maker is not None else None

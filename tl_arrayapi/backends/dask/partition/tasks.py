@@ -5,6 +5,7 @@ the chunks that it meets, and later ones find them there. A chunk on the host is
 processor's cache holds, each with the whole stage.
 """
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,8 +29,16 @@ def _host() -> Backend:
     return get(None)
 
 
-@lru_cache(maxsize=256)
+_MAKING = threading.Lock()
+
+
 def _program(packed: bytes, steps: Fraction, backend: Backend) -> Program:
+    with _MAKING:  # The chunks of one stage begin together, and one of them makes its program for all.
+        return _made(packed, steps, backend)
+
+
+@lru_cache(maxsize=256)
+def _made(packed: bytes, steps: Fraction, backend: Backend) -> Program:
     work = unpacked(packed)
     graph = written(work.stage, work.outputs, steps).graph
     # What is quick on a chunk's library was not asked when the whole graph was optimised.
