@@ -228,9 +228,9 @@ class Walk:
         kind = like.kind if kind is None else kind
         return self._take(Equation(name, kind, tuple(operands), frozen(static), (result,), like.line, like.scope))
 
-    def elementwise(self, name: str, *operands: Atom, like: Equation, result_dtype: str | None = None) -> Atom:
+    def elementwise(self, name: str, *operands: Atom, like: Equation) -> Atom:
         """Write an elementwise equation, and return what `emit` does; its shape is what the operands broadcast to."""
-        return self.emit(name, operands, broadcast(operands), like, kind="elementwise", result_dtype=result_dtype)
+        return self.emit(name, operands, broadcast(operands), like, kind="elementwise")
 
     def plain(
         self,

@@ -3,7 +3,7 @@ compute it, small factors first.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tl_arrayapi.graph.graph import Atom, Equation, Literal, Var
 from tl_arrayapi.graph.passes.base import Walk, broadcast
@@ -18,8 +18,7 @@ _MOST_FACTORS = 12
 _DTYPES = ("float32", "float64")
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(NamedTuple):
     """``number * over[0] * ... / under[0] / ...``; ``spent`` is the cost of the equations that it takes apart, and
     ``apart`` are the numbers of what they make.
     """
@@ -83,8 +82,7 @@ def cost(name: str, size: int) -> int:
     return CALL + (3 * size if name == "divide" else size)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """An equation to be written, or a value that is there: ``name`` of it is then empty."""
 
     name: str

@@ -6,8 +6,6 @@ of softmax becomes ``a * (g - sum(g * a))``, and that of a layer norm the one th
 exact, and all of it is within a few roundings.
 """
 
-from dataclasses import replace
-
 from tl_arrayapi.graph.graph import Atom, Equation, Literal, Var
 from tl_arrayapi.graph.passes.base import Rewriting, Walk, broadcast
 from tl_arrayapi.graph.passes.product import Plan, Product, combined, cost, factors, is_product, plan, without, write
@@ -59,7 +57,7 @@ def _reused(walk: Walk, e: Equation, product: Product) -> Product:
                 over[over.index(x)] = there
                 under.remove(y)
                 break
-    return replace(product, over=tuple(over), under=tuple(under)) if len(under) < len(product.under) else product
+    return product._replace(over=tuple(over), under=tuple(under)) if len(under) < len(product.under) else product
 
 
 @scaling.rule("sum")
@@ -117,7 +115,7 @@ def _sum_of_products(walk: Walk, e: Equation) -> Atom | None:
         return None
     first, second = factors(walk, x), factors(walk, y)
     spent = first.spent + second.spent + cost("add", result.size)
-    second = replace(second, number=-second.number) if e.name == "subtract" else second
+    second = second._replace(number=-second.number) if e.name == "subtract" else second
     planned = _without_common(first, second, result.dtype)
     if planned is None or planned.spent >= spent or planned.shape != result.shape:
         return None
