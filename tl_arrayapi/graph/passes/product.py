@@ -14,7 +14,7 @@ __all__ = ["CALL", "Plan", "Product", "combined", "cost", "factors", "is_product
 CALL = 4096
 """What calling a function costs, in elements of a sum."""
 
-_MOST_FACTORS = 12
+_MOST_FACTORS = 8
 _DTYPES = ("float32", "float64")
 
 
