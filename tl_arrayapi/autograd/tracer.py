@@ -250,6 +250,12 @@ class Tracer(Ground):
                 f"({user_line()}): return it from the function, instead of keeping it in a variable outside"
             )
         values = [self.value(x) for x in operands]
+        for keyword, x in static.items():
+            if type(x) is Array or (hasattr(x, "shape") and hasattr(x, "dtype")):
+                raise TraceError(
+                    f"{primitive.name} takes {keyword} as a number in a compiled function; got an array of shape "
+                    f"{tuple(x.shape)} ({user_line()}): give a number"
+                )
         name = f"{primitive.where}.{primitive.name}" if primitive.where else primitive.name
         # As it was called: canonical forms leave out what they do not need.
         infer_shapes(name, primitive.kind.value, [x.shape for x in values], static)

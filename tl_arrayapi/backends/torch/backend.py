@@ -26,6 +26,21 @@ _SPECIAL = {
 }
 
 
+def _eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Any:
+    """Return the standard's ``eye``. compat's writes ones to a diagonal, which torch.compile gets wrong where the array
+    is used twice.
+    """
+    rows = torch.arange(n_rows, device=device)[:, None] + k
+    columns = torch.arange(n_rows if n_cols is None else n_cols, device=device)
+    return (rows == columns).to(torch.get_default_dtype() if dtype is None else dtype)
+
+
+def _sign(x: Any, /) -> Any:
+    # compat's writes NaN to where x has it, which makes a copy for a compiler.
+    signs = torch.sgn(x)
+    return torch.where(torch.isnan(x), x, signs) if x.is_floating_point() or x.is_complex() else signs
+
+
 def _embed_add(total: Any, key: tuple[Any, ...], x: Any, /) -> None:
     total[key] += x
 
@@ -96,9 +111,11 @@ class TorchBackend(Backend):
             "cumulative_sum": _cumulative(torch.cumsum, 0),
             "embed": _embed,
             "embed_add": _embed_add,
+            "eye": _eye,
             "isin": _isin,
             "relu": torch.relu,
             "roll": _roll,
+            "sign": _sign,
             "unique_all": _unique_all,
         }
 
