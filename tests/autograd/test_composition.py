@@ -19,7 +19,7 @@ import pytest
 import tl_arrayapi as tl
 from tl_arrayapi.autograd.array import Array, Level
 
-pytestmark = pytest.mark.usefixtures("backend")
+pytestmark = pytest.mark.usefixtures("backends")
 
 C = np.asarray([0.5, -0.25, 0.75])
 X = np.asarray([0.3, 0.2, -0.1])

@@ -5,7 +5,7 @@ import pytest
 
 import tl_arrayapi as tl
 
-pytestmark = pytest.mark.usefixtures("backend")
+pytestmark = pytest.mark.usefixtures("backends")
 
 ONES = np.ones(3)
 
