@@ -60,11 +60,12 @@ def _axes(x: Any, choice: int) -> Any:
 
 
 def _fitting(xp: Any, x: Any, y: Any) -> Any:
-    """Return ``y``, or a number made of it where it does not broadcast with ``x``."""
-    for m, n in zip(x.shape[::-1], y.shape[::-1], strict=False):
-        if m != n and 1 not in (m, n):
-            return xp.mean(y)
-    return y
+    """Return ``y``, or a number made of it where it does not broadcast with ``x``, or to far more elements."""
+    try:
+        count = math.prod(np.broadcast_shapes(tuple(x.shape), tuple(y.shape)))
+    except ValueError:
+        return xp.mean(y)
+    return y if count <= max(100, 2 * math.prod(x.shape), 2 * math.prod(y.shape)) else xp.mean(y)
 
 
 def _with_axes(xp: Any, x: Any, count: int) -> Any:

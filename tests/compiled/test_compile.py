@@ -330,6 +330,16 @@ def test_arrays_made_while_tracing_are_part_of_the_program(xp):
     assert_same_bits(xp, exactly(xp, f)(x), eager(xp, f)(x))
 
 
+def test_numbers_may_be_joined_to_an_array(xp):
+    def f(x):
+        names = tl.array_namespace(x)
+        one = names.abs(x)[None, ...]
+        return names.concat([one, one]), names.concat([one * 2, one * 2, one * 2]), names.stack([x * x, x * x])
+
+    x = xp.asarray(-0.5)
+    assert_same_bits(xp, exactly(xp, f)(x), eager(xp, f)(x))
+
+
 # ---------------------------------------------------------------- memory
 def test_results_are_fresh_whatever_they_would_share(xp):
     def f(x, y):
