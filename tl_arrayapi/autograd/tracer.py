@@ -251,7 +251,8 @@ class Tracer(Ground):
             )
         values = [self.value(x) for x in operands]
         for keyword, x in static.items():
-            if type(x) is Array or (hasattr(x, "shape") and hasattr(x, "dtype")):
+            # NumPy's dtypes are classes, whose instances have a shape.
+            if type(x) is Array or (not isinstance(x, type) and hasattr(x, "shape") and hasattr(x, "dtype")):
                 raise TraceError(
                     f"{primitive.name} takes {keyword} as a number in a compiled function; got an array of shape "
                     f"{tuple(x.shape)} ({user_line()}): give a number"
