@@ -5,7 +5,12 @@ real one), `.device` (None, or a device to pass on), `.asarray(values, dtype=Non
 `.real` (the widest real dtype's name), `.tolerance`, and any other attribute of the namespace.
 """
 
+import contextlib
+import ctypes
 import dataclasses
+import gc
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,6 +71,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     slow = {item for item in items if item.get_closest_marker("slow")}
     config.hook.pytest_deselected(items=list(slow))
     items[:] = [item for item in items if item not in slow]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _memory_given_back() -> Iterator[None]:
+    """Let go of what JAX has compiled, some megabytes a function and shape, where it comes to much."""
+    yield
+    jax = sys.modules.get("jax")
+    if jax is not None and _resident() > _MUCH:
+        jax.clear_caches()
+        gc.collect()
+        with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
+_MUCH = 1 << 30
+
+
+def _resident() -> int:
+    """Return the bytes of memory that this process has; 0 where Linux does not say."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.is_file() else 0
 
 
 # Module scope, because Hypothesis refuses function-scoped arguments; what must be per test is in `_library_mode`.
