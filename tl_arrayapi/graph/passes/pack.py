@@ -113,6 +113,8 @@ def _function(walk: Walk, pieces: tuple[Atom, ...], known: dict[tuple[Atom, ...]
             operands.append(_joined(walk, column, known, depth - 1))
         else:
             return in_earnest
+    if all(operand.whole is not None and operand.whole.shape == () for operand in operands):
+        return in_earnest  # numbers alone, which have not the size of the pieces
     joins = frozenset().union(*[operand.joins for operand in operands])
     return _Joined(like=first, operands=tuple(operands), joins=joins) if len(joins) <= 1 else in_earnest
 
