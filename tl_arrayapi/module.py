@@ -28,6 +28,8 @@ from tl_arrayapi.runners import CompiledRunner, EagerRunner, Problem, Runner
 
 __all__ = ["ScalarModule", "ScalarModuleDef"]
 
+_NO_KEYWORDS: dict[str, Any] = {}
+
 _Cast = Callable[[Any], Any] | None
 _RUNNERS: dict[str, Callable[[Problem], Runner]] = {"eager": EagerRunner, "compiled": CompiledRunner}
 
@@ -136,7 +138,8 @@ class ScalarModule:
         self._device = device
         shapes = definition.input_shapes
         self._input_slots = None if shapes is None else self._slots_of(shapes)
-        self._without_key = {"key": None} if definition.signature.takes_key else {}
+        self._takes_key: bool = definition.signature.takes_key
+        self._without_key = {"key": None} if self._takes_key else {}
         self._watch()
         self._params = self._runner.owned(params, given_away=True)
 
@@ -173,6 +176,8 @@ class ScalarModule:
             self.options.fast_kernels,
         )
         self._runner: Runner = _RUNNERS[self.options.backend](problem)
+        self._step = self._run(self._runner.step)
+        self._lazy = self.backend.lazy
 
     @classmethod
     def create(
@@ -331,7 +336,7 @@ class ScalarModule:
 
     def _keywords(self) -> dict[str, Any]:
         """Return the loss's keyword arguments for the step that comes."""
-        if not self.definition.signature.takes_key:
+        if not self._takes_key:
             return {}
         key = random.key(self.options.seed, self.steps_done, xp=self.backend.namespace, device=self._device)
         return {"key": key}
@@ -340,8 +345,9 @@ class ScalarModule:
     def step(self, lr: Any, xs: Sequence[Any]) -> Any:
         """Take one step of gradient descent, p - lr g for every trainable parameter; return the loss before it."""
         rate = nonnegative("lr", lr)
-        value, params = self._run(self._runner.step)(self._params, rate, xs, self._keywords())
-        if self.backend.lazy:
+        # Without what can be looked up beforehand: a small step takes microseconds.
+        value, params = self._step(self._params, rate, xs, self._keywords() if self._takes_key else _NO_KEYWORDS)
+        if self._lazy:
             value, params = _computed(self.backend, (value, params))
         self._params = params
         self.steps_done += 1

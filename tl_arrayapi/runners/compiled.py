@@ -54,7 +54,7 @@ class _Made:
 class _Ready:
     """A step of gradient descent from parameters that are where it left them, for inputs of shapes that it knows."""
 
-    __slots__ = ("_captured", "_expected", "_frozen", "_guarded", "_rate", "_run", "_stepped")
+    __slots__ = ("_captured", "_expected", "_frozen", "_guarded", "_more", "_rate", "_run", "_stepped")
 
     def __init__(
         self, xs: Sequence[Any], run: Callable[..., list[Any]], rate: Any, frozen: Any, captured: Any, stepped: Any
@@ -65,6 +65,7 @@ class _Ready:
         self._rate = rate
         self._frozen = frozen
         self._captured = captured
+        self._more = bool(frozen or captured)
         self._stepped = stepped
 
     def fits(self, xs: Any) -> bool:
@@ -79,8 +80,8 @@ class _Ready:
     def step(self, rate: float, xs: Sequence[Any]) -> tuple[Any, list[Any]]:
         """Return the loss, and the parameters after the step."""
         self._rate[()] = rate
-        value, _ = self._run(*self._frozen, *xs, *self._captured)
-        return value, self._stepped
+        results = self._run(*self._frozen, *xs, *self._captured) if self._more else self._run(*xs)
+        return results[0], self._stepped
 
 
 class CompiledRunner:
@@ -166,10 +167,11 @@ class CompiledRunner:
         self, params: Sequence[Any], rate: float, xs: Sequence[Any], keywords: dict[str, Any]
     ) -> tuple[Any, list[Any]]:
         """Return the loss, and the parameters after a step of gradient descent."""
-        for ready in self._ready.get(id(params), ()):
-            if not keywords and ready.fits(xs):
-                with self._lock:
-                    return ready.step(rate, xs)
+        if not keywords:
+            for ready in self._ready.get(id(params), ()):
+                if ready.fits(xs):
+                    with self._lock:
+                        return ready.step(rate, xs)
         problem = self._problem
         if is_debugging():
             return self._eager.step(params, rate, xs, keywords)
