@@ -167,11 +167,16 @@ def test_a_bound_step_allocates_no_array_but_its_loss():
     run = program.bind(dict(enumerate(arrays[:6])), {1 + i: x for i, x in enumerate(new)})
     run(*arrays[6:])
     gc.collect()
-    tracemalloc.start()
-    try:
-        for _ in range(10):
-            run(*arrays[6:])
-        # NumPy buffers what it broadcasts, 32 KB of each operand. A layer has 128 KB.
-        assert tracemalloc.get_traced_memory()[1] < 100_000
-    finally:
-        tracemalloc.stop()
+
+    def peak() -> int:
+        tracemalloc.start()
+        try:
+            for _ in range(10):
+                run(*arrays[6:])
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    # NumPy buffers what it broadcasts, 32 KB of each operand. A layer has 128 KB. Other threads may allocate meanwhile,
+    # though not every time.
+    assert min(peak() for _ in range(5)) < 100_000
