@@ -35,6 +35,12 @@ class JaxProgram(Program):
         self.source = self._code.source
         self._own = owner(graph, own, memory, copy)
         self.jitted = jax.jit(self._code.function)
+        self._donating: list[Any] = []
+
+    @property
+    def compilations(self) -> int:
+        """How many times XLA has compiled it, with what it is donated and without."""
+        return sum(jitted._cache_size() for jitted in (self.jitted, *self._donating))
 
     def __call__(self, *given: Any) -> list[Any]:
         """Run the XLA program."""
@@ -63,6 +69,7 @@ class JaxProgram(Program):
         if not donated:
             return self
         jitted = jax.jit(self._code.function, donate_argnums=donated)
+        self._donating.append(jitted)
 
         def call(*given: Any) -> list[Any]:
             if len({id(x) for x in given}) < len(given):
