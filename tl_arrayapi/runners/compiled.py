@@ -168,9 +168,9 @@ class CompiledRunner:
     ) -> tuple[Any, list[Any]]:
         """Return the loss, and the parameters after a step of gradient descent."""
         if not keywords:
-            for ready in self._ready.get(id(params), ()):
-                if ready.fits(xs):
-                    with self._lock:
+            with self._lock:
+                for ready in self._ready.get(id(params), ()):
+                    if ready.fits(xs):
                         return ready.step(rate, xs)
         problem = self._problem
         if is_debugging():
