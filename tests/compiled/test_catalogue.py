@@ -77,7 +77,7 @@ def check(xp, function, call):
             refused = None
         exact, quick = exactly(xp, f), quickly(xp, f)
         if function.name in DEPENDS_ON_VALUES + TAKES_ARRAYS_OUT:
-            with pytest.raises(TraceError):
+            with pytest.raises((TraceError, AttributeError)):  # Dask has no from_dlpack
                 exact(*operands)
             return
         if refused is not None and function.name == "asarray" and xp.device is not None:

@@ -1,5 +1,6 @@
 """Programs: a function traced, optimised and lowered for one library, and what was learned on the way."""
 
+import numbers
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -68,8 +69,9 @@ def compiled_program(
     outputs: list[Any] = []
 
     def placed(x: Any, path: str) -> Any:
-        if type(x) is not Array and namespace_of_type(x) is None:
-            return x
+        own = xp if type(x) is Array else namespace_of_type(x)
+        if own is None or (own is not xp and isinstance(x, numbers.Number)):
+            return x  # no array, or a scalar of NumPy's where arrays are another library's
         outputs.append(inside.lift(x))
         return Output(len(outputs) - 1)
 

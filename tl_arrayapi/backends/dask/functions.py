@@ -46,6 +46,12 @@ def _searchsorted(x1: Any, x2: Any, /, *, side: str = "left") -> Any:
     return found if x2.ndim else found[0]
 
 
+def _eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Any:
+    # Dask's own loses blocks of what is not square once its graph is cut.
+    columns = dask.array.arange(n_rows if n_cols is None else n_cols)
+    return (dask.array.arange(n_rows)[:, None] + k == columns).astype("float64" if dtype is None else dtype)
+
+
 def _of_unknown_length(name: str) -> Callable[..., Any]:
     def function(x: Any, /) -> Any:
         raise BackendError(
@@ -58,6 +64,7 @@ def _of_unknown_length(name: str) -> Callable[..., Any]:
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "reshape": _reshape,
+    "eye": _eye,
     "matmul": _matmul,
     "roll": _roll,
     "searchsorted": _searchsorted,
