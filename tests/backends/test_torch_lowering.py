@@ -111,8 +111,8 @@ def test_every_rule_is_traced_whole(xp, traced_only, case: Case):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex operators")
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_every_rule_compiles_to_kernels_that_agree_with_eager(xp, case: Case):
+@pytest.mark.parametrize("case", CASES[::4], ids=str)  # seconds each
+def test_rules_compile_to_kernels_that_agree_with_eager(xp, case: Case):
     given = [xp.asarray(x) for x in case.operands]
     both = both_of(case)
     graph, captured = graph_of(xp, both, *given)
