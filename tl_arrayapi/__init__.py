@@ -2,7 +2,8 @@
 
 from tl_arrayapi import backends, distributed, errors, init, optim, random, schedules
 from tl_arrayapi.autograd import Array, array_namespace, grad, namespace, stop_gradient, value_and_grad, vjp
-from tl_arrayapi.autograd.compiled import ArraySpec, Compiled, compile  # noqa: A004  (the field's own name)
+from tl_arrayapi.autograd.arguments import ArraySpec
+from tl_arrayapi.autograd.compiled import Compiled, compile  # noqa: A004  (the field's own name)
 from tl_arrayapi.autograd.custom import checkpoint, custom_vjp
 from tl_arrayapi.autograd.debug import debug_nans
 from tl_arrayapi.autograd.derivatives import check_grads, hessian, hvp, jacobian, jvp

@@ -3,26 +3,24 @@
 import functools
 import itertools
 import logging
-import numbers
 import pickle
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import MethodType
 from typing import Any, NamedTuple
 
-from tl_arrayapi.autograd.array import Array, device_of
+from tl_arrayapi.autograd.arguments import Arguments, ArraySpec, Signature, Spec, packed, unpacked
+from tl_arrayapi.autograd.array import Array
 from tl_arrayapi.autograd.containers import map_tree
 from tl_arrayapi.autograd.debug import is_debugging
-from tl_arrayapi.autograd.masks import is_guarded
-from tl_arrayapi.autograd.namespace import Namespace, namespace, namespace_of_type
-from tl_arrayapi.autograd.programs import Compilation, Spec, compiled_program, lowered, rebuilding
+from tl_arrayapi.autograd.namespace import Namespace, namespace_of_type
+from tl_arrayapi.autograd.programs import Compilation, compiled_program, lowered, rebuilding
 from tl_arrayapi.autograd.report import ProgramReport
 from tl_arrayapi.autograd.tracer import ForeignArrayError
-from tl_arrayapi.errors import ArgumentError, DeviceError, NamespaceError, ShapeError, StructureError, TraceError
+from tl_arrayapi.errors import ArgumentError, StructureError, TraceError
 from tl_arrayapi.graph.graph import Graph
 
-__all__ = ["ArraySpec", "CacheInfo", "Compiled", "compile"]
+__all__ = ["CacheInfo", "Compiled", "compile"]
 
 _LOG = logging.getLogger("tl_arrayapi.compile")
 _MOST_PROGRAMS = 128
@@ -35,126 +33,6 @@ class CacheInfo(NamedTuple):
     misses: int
     maxsize: int
     currsize: int
-
-
-@dataclass(frozen=True)
-class ArraySpec:
-    """Stand for an array of a shape and a dtype, of the library ``xp`` (None: NumPy), where there is none yet.
-
-    >>> import tl_arrayapi as tl
-    >>> f = tl.compile(lambda x: tl.array_namespace(x).sum(x * x))
-    >>> f.trace(tl.ArraySpec((1000, 1000))).flops >= 2e6
-    True
-    """
-
-    shape: tuple[int, ...]
-    dtype: str = "float32"
-    xp: Any = None
-    device: Any = None
-
-    @property
-    def namespace(self) -> Namespace:
-        """The differentiable namespace of the library."""
-        return namespace(self.xp)
-
-
-class _Found:
-    """What one call's arguments are: their arrays, in order, and the key of the program for them."""
-
-    __slots__ = ("_scalars", "device", "key", "leaves", "specs", "traced", "xp")
-
-    def __init__(self, args: Any) -> None:
-        self.leaves: list[Any] = []
-        self.specs: list[Spec] = []
-        self.xp: Namespace | None = None
-        self.device: Any = None
-        self.traced = False
-        self._scalars: list[int] = []
-        try:
-            described = self._describe(args, "args")
-        except RecursionError:
-            raise StructureError("the arguments are nested too deeply, or contain themselves: flatten them") from None
-        self._settle_scalars()
-        self.key = (self.xp, self.device, described, is_guarded())
-
-    def _describe(self, x: Any, path: str) -> Any:
-        kind = type(x)
-        if kind is tuple or kind is list:
-            return kind, tuple([self._describe(item, f"{path}[{i}]") for i, item in enumerate(x)])
-        if kind is dict:
-            return kind, tuple([(key, self._describe(item, f'{path}["{key}"]')) for key, item in x.items()])
-        if kind is Array:
-            self.traced = True
-            return None
-        if kind is float or kind is int or kind is complex:
-            self.leaves.append(x)
-            self.specs.append(Spec((), None, kind))
-            return kind
-        xp = x.namespace if kind is ArraySpec else namespace_of_type(x)
-        if xp is None:
-            return self._static(x, path)
-        if isinstance(x, numbers.Number):
-            self._scalars.append(len(self.leaves))
-            self.leaves.append(x)
-            self.specs.append(Spec((), getattr(x, "dtype", None)))
-            return kind
-        if self.xp is None:
-            xp.ground.check_type(x, path) if kind is not ArraySpec else None
-            self.xp = xp
-        elif xp is not self.xp:
-            raise NamespaceError(
-                f"{path} is an array of {xp.backend.name} among arrays of {self.xp.backend.name}: convert it first"
-            )
-        return self._array(x, kind, path, xp)
-
-    def _settle_scalars(self) -> None:
-        """Take a scalar of NumPy's for a 0-d array of NumPy's, and for a Python number among arrays of others."""
-        for place in self._scalars:
-            x = self.leaves[place]
-            own = namespace_of_type(x)
-            assert own is not None
-            if self.xp is None or self.xp is own:
-                self.xp = own
-                self.leaves[place] = own.inner.asarray(x)
-            else:
-                number = self.leaves[place] = x.item()
-                self.specs[place] = Spec((), None, type(number))
-
-    def _array(self, x: Any, kind: type, path: str, xp: Namespace) -> Any:
-        backend = xp.backend
-        if kind is ArraySpec:
-            shape, dtype, device = tuple(x.shape), backend.dtype(x.dtype), backend.device(x.device)
-        else:
-            if kind not in xp.ground.plain:
-                xp.ground.check_type(x, path)
-            shape, dtype = tuple(x.shape), x.dtype
-            device = None if backend.one_device else device_of(x, backend)
-            if backend.lazy and any(n is None or n != n for n in shape):
-                raise ShapeError(
-                    f"{path} has shape {shape}, with lengths that are not known: call its compute_chunk_sizes() first"
-                )
-        if device is not None and self.device is not None and device != self.device:
-            raise DeviceError(f"{path} is on {device}, and other arrays are on {self.device}: move it first")
-        self.device = device
-        self.leaves.append(x)
-        self.specs.append(Spec(shape, dtype))
-        return shape, dtype
-
-    def _static(self, x: Any, path: str) -> Any:
-        if isinstance(x, (tuple, list, dict)):  # named tuples, ordered dicts and the like
-            parts: list[Any] = []
-            items = x.items() if isinstance(x, dict) else enumerate(x)
-            for name, item in items:
-                parts.append((name, self._describe(item, f"{path}[{name!r}]")))
-            return type(x), tuple(parts)
-        try:
-            hash(x)
-        except TypeError:
-            raise StructureError(
-                f"{path} is a {type(x).__name__}, which is no array and cannot be told from others (it has no hash): "
-                f"capture it, or give its arrays"
-            ) from None
-        return type(x), x
 
 
 def compile(f: Callable[..., Any], *, fast_kernels: bool = True, reassociate: bool = True) -> "Compiled":
@@ -183,35 +61,6 @@ def compile(f: Callable[..., Any], *, fast_kernels: bool = True, reassociate: bo
     return Compiled(f, fast_kernels, reassociate)
 
 
-class _Ready:
-    """The program used last, for arguments that are plain arrays side by side: told apart sooner than by a key."""
-
-    __slots__ = ("_expected", "_guarded", "captured", "program", "results")
-
-    def __init__(self, args: tuple[Any, ...], made: Compilation, results: Callable[[list[Any]], Any]) -> None:
-        self._expected = [(type(x), x.shape, x.dtype) for x in args]
-        self._guarded = is_guarded()
-        self.program = made.program
-        self.captured = made.captured
-        self.results = results
-
-    @staticmethod
-    def is_for(args: tuple[Any, ...], found: _Found) -> bool:
-        """Say whether all that was found are ``args`` themselves, arrays side by side."""
-        return len(args) == len(found.leaves) and all(
-            x is leaf and spec.weak is None for x, leaf, spec in zip(args, found.leaves, found.specs, strict=True)
-        )
-
-    def fits(self, args: tuple[Any, ...]) -> bool:
-        """Say whether ``args`` are like those that this was made for."""
-        if len(args) != len(self._expected):
-            return False
-        for x, (kind, shape, dtype) in zip(args, self._expected, strict=True):
-            if type(x) is not kind or x.dtype is not dtype or x.shape != shape:
-                return False
-        return is_guarded() is self._guarded and not is_debugging()
-
-
 class Compiled:
     """A compiled function: see `compile`. ``cache_info()`` tells hits and misses, ``explain()`` what a program does.
 
@@ -233,15 +82,16 @@ class Compiled:
         self._clock = itertools.count()
         self._lock = threading.RLock()
         self._hits = self._misses = 0
-        self._ready: _Ready | None = None
+        # The program used last, where its arguments were arrays side by side.
+        self._ready: tuple[Signature, Compilation, Callable[[list[Any]], Any]] | None = None
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         """Return what the function returns for these arguments."""
         ready = self._ready
-        if ready is not None and not keywords and ready.fits(args):
+        if ready is not None and not keywords and ready[0].fits(args):
             self._hits += 1
-            return ready.results(ready.program(*args, *ready.captured))
-        found = _Found((args, keywords) if keywords else args)
+            return ready[2](ready[1].program(*args, *ready[1].captured))
+        found = Arguments((args, keywords) if keywords else args)
         if found.traced or found.xp is None or is_debugging():
             # A transform around it, nothing to compile for, or results that are to be looked at one by one.
             return self._function()(*args, **keywords)
@@ -260,8 +110,8 @@ class Compiled:
             for spec, x, var in zip(found.specs, found.leaves, made.traced.inputs, strict=True)
         ]
         results = rebuilding(made.results)
-        if found.device is None and _Ready.is_for(args, found):
-            self._ready = _Ready(args, made, results)
+        if found.device is None and found.are_arrays(args):
+            self._ready = Signature(args), made, results
         return results(made.program(*arrays, *made.captured))
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -275,13 +125,13 @@ class Compiled:
             )
         return self._f
 
-    def _number(self, dtype: str, x: Any, found: _Found) -> Any:
+    def _number(self, dtype: str, x: Any, found: Arguments) -> Any:
         assert found.xp is not None
         where = {} if found.device is None else {"device": found.device}
         return found.xp.ground.library.asarray(x, dtype=found.xp.backend.dtype(dtype), **where)
 
     # ---- programs
-    def _made(self, found: _Found, args: Any, keywords: Any) -> Compilation:
+    def _made(self, found: Arguments, args: Any, keywords: Any) -> Compilation:
         with self._lock:
             made = self._programs.get(found.key)
             if made is not None:
@@ -301,7 +151,7 @@ class Compiled:
         )
         return made
 
-    def _compilation(self, found: _Found, args: Any, keywords: Any) -> Compilation:
+    def _compilation(self, found: Arguments, args: Any, keywords: Any) -> Compilation:
         function, xp = self._function(), found.xp
         assert xp is not None
         # The dtype of a number is what the library makes of one of its kind.
@@ -325,7 +175,7 @@ class Compiled:
         """Return the report of the program for these arguments, arrays or `ArraySpec`, which is made if there is none;
         nothing is run.
         """
-        found = _Found((args, keywords) if keywords else args)
+        found = Arguments((args, keywords) if keywords else args)
         if found.traced or found.xp is None:
             raise StructureError("a program is made for plain arrays, or ArraySpec: give at least one")
         made = self._programs.get(found.key) or self._made(found, args, keywords)
@@ -368,7 +218,7 @@ class Compiled:
 
     # ---- pickling: the function, where that can be, and the graphs
     def __reduce__(self) -> tuple[Any, ...]:
-        programs = [(_packed(key), _stored(key[0], made)) for key, made in self._programs.items()]
+        programs = [(packed(key), _stored(key[0], made)) for key, made in self._programs.items()]
         names = {name: getattr(self, name, None) for name in ("__name__", "__qualname__", "__doc__")}
         return _restored, (_picklable(self._f), names, self._fast, self._reassociate, programs)
 
@@ -379,37 +229,6 @@ def _picklable(f: Any) -> Any:
     except (pickle.PicklingError, AttributeError, TypeError):
         return None
     return f
-
-
-def _packed(key: Any) -> Any:
-    xp, device, *rest = key
-    return xp, None if device is None else str(device), _named(xp, rest)
-
-
-def _named(xp: Namespace, x: Any) -> Any:
-    """Return a key with dtypes by their names: not all libraries' can be pickled."""
-    if isinstance(x, (tuple, list)):
-        is_array = len(x) == 2 and isinstance(x[0], tuple) and all(isinstance(n, int) for n in x[0])
-        if is_array and not isinstance(x[1], tuple):
-            return _Described(x[0], xp.backend.dtype_name(x[1]))
-        return type(x)(_named(xp, part) for part in x)
-    return x
-
-
-class _Described(NamedTuple):
-    shape: tuple[int, ...]
-    dtype: str
-
-
-def _unpacked(key: Any) -> Any:
-    xp, device, rest = key
-
-    def dtypes(x: Any) -> Any:
-        if isinstance(x, _Described):
-            return x.shape, xp.backend.dtype(x.dtype)
-        return type(x)(dtypes(part) for part in x) if isinstance(x, (tuple, list)) else x
-
-    return (xp, xp.backend.device(device), *dtypes(rest))
 
 
 def _stored(xp: Namespace, made: Compilation) -> Any:
@@ -423,7 +242,7 @@ def _restored(f: Any, names: dict[str, Any], fast: bool, reassociate: bool, prog
         if value is not None:
             setattr(found, name, value)
     for key, (traced, host, results) in programs:
-        xp, device, *_ = key = _unpacked(key)
+        xp, device, *_ = key = unpacked(key)
         captured = [xp.backend.from_host(x, None, device) for x in host]
         found._programs[key] = lowered(traced, captured, results, xp, device, fast, reassociate)
     return found

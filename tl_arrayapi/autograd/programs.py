@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
+from tl_arrayapi.autograd.arguments import Spec
 from tl_arrayapi.autograd.array import Array
 from tl_arrayapi.autograd.containers import map_tree
 from tl_arrayapi.autograd.ground import Ground
@@ -17,16 +18,7 @@ from tl_arrayapi.backends.program import Program, Runtime
 from tl_arrayapi.graph.graph import Graph
 from tl_arrayapi.graph.passes.pipeline import optimise
 
-__all__ = ["Compilation", "Output", "Spec", "compiled_program", "lowered", "rebuilding", "runtime_of"]
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """An input of a program: its shape and the library's dtype; ``weak`` is the type of a Python number."""
-
-    shape: tuple[int, ...]
-    dtype: Any
-    weak: type | None = None
+__all__ = ["Compilation", "Output", "compiled_program", "lowered", "rebuilding", "runtime_of"]
 
 
 @dataclass(frozen=True, slots=True)

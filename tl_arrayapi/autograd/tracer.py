@@ -44,10 +44,14 @@ class _Over:
     """The namespace of a trace that is over. It refers to nothing, so that a trace is let go of without a cycle."""
 
     def __getattr__(self, name: str) -> Any:
-        raise TraceError(
-            f"an array is used in {name} after the function that it belonged to was traced ({user_line()}): "
-            "return it from the function, instead of keeping it in a variable outside"
-        )
+        _refuse_after(name)
+
+
+def _refuse_after(name: str) -> NoReturn:
+    raise TraceError(
+        f"an array is used in {name} after the function that it belonged to was traced ({user_line()}): "
+        "return it from the function, instead of keeping it in a variable outside"
+    )
 
 
 class Traced(StandIn):
@@ -205,6 +209,8 @@ class Tracer(Ground):
     # ---- operations
     def lift_operands(self, primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return operands as `Ground` does; numbers that are inputs take their neighbours' dtype, too."""
+        if not self._open:
+            _refuse_after(primitive.name)
         operands = super().lift_operands(primitive, operands)
         weak = [x.value.weak for x in operands if self._is_weak(x)]
         if not weak:
@@ -244,11 +250,6 @@ class Tracer(Ground):
 
     def process(self, primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any]) -> Any:
         """Write down one operation in its canonical form, and return what stands for its result."""
-        if not self._open:
-            raise TraceError(
-                f"an array is used in {primitive.name} after the function that it belonged to was traced "
-                f"({user_line()}): return it from the function, instead of keeping it in a variable outside"
-            )
         values = [self.value(x) for x in operands]
         for keyword, x in static.items():
             # NumPy's dtypes are classes, whose instances have a shape.
@@ -257,12 +258,11 @@ class Tracer(Ground):
                     f"{primitive.name} takes {keyword} as a number in a compiled function; got an array of shape "
                     f"{tuple(x.shape)} ({user_line()}): give a number"
                 )
-        name = f"{primitive.where}.{primitive.name}" if primitive.where else primitive.name
-        # As it was called: canonical forms leave out what they do not need.
-        infer_shapes(name, primitive.kind.value, [x.shape for x in values], static)
         weak = primitive.kind is Kind.ELEMENTWISE and all(x.weak is not None for x in values)
         canonical = CANONICAL.get(primitive.name if not primitive.where else "")
         if canonical is not None:
+            # Checked as it was called: canonical forms leave out what they do not need.
+            infer_shapes(primitive.name, primitive.kind.value, [x.shape for x in values], static)
             return self._wrap(canonical(self, primitive, values, static))
         results = self.write(primitive, values, static)
         if weak:
