@@ -15,7 +15,7 @@ import array_api_compat
 import numpy
 
 from tl_arrayapi.backends.portable import scatter_add
-from tl_arrayapi.backends.program import PortableProgram, Program, Runtime
+from tl_arrayapi.backends.program import Ownership, PortableProgram, Program, Runtime
 from tl_arrayapi.backends.special import on_the_host
 from tl_arrayapi.errors import BackendError, DeviceError, DTypeError
 from tl_arrayapi.graph.graph import Graph
@@ -188,10 +188,12 @@ class Backend:
 
     def portable(self, graph: Graph, runtime: Runtime) -> PortableProgram:
         """Return ``graph`` as straight code of the library's own functions."""
-        return PortableProgram(graph, runtime, self.result, self.memory, self._copy, inside=not self.keep_scalars)
+        return PortableProgram(graph, runtime, self.ownership, inside=not self.keep_scalars)
 
-    def _copy(self, array: Any) -> Any:
-        return self.namespace.asarray(array, copy=True)
+    @property
+    def ownership(self) -> Ownership:
+        """How a program's results become the caller's own."""
+        return Ownership(self.result, self.memory, lambda array: self.namespace.asarray(array, copy=True))
 
     # ---- devices and dtypes
     def device_of(self, array: Any) -> Any:

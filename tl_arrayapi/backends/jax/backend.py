@@ -101,7 +101,7 @@ class JaxBackend(Backend):
         """Return ``graph`` as straight code for jax.jit, or as it is where the runtime is not to be fast."""
         if not runtime.fast:
             return self.portable(graph, runtime)
-        return JaxProgram(graph, runtime, self.result, self.memory, self._copy)
+        return JaxProgram(graph, runtime, self.ownership)
 
     def devices(self) -> list[Any]:
         """List the devices of the default platform, and the host's."""

@@ -1,13 +1,13 @@
 """Programs by JAX's own compiler: `jax.jit` of straight code, with donation where the caller says that it is safe."""
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 import jax
 
-from tl_arrayapi.backends.program import Program, Report, Runtime, Step, Straight, owner
+from tl_arrayapi.backends.program import Ownership, Program, Report, Runtime, Straight, owner
 from tl_arrayapi.errors import BackendError
 from tl_arrayapi.graph.graph import Graph, Var
 
@@ -19,21 +19,14 @@ _INSTEAD = "choose Options(fast_kernels=False), which runs the program without a
 class JaxProgram(Program):
     """Run a graph as one XLA program, compiled at the first call. Inside another jax.jit it is a part of that."""
 
-    def __init__(
-        self,
-        graph: Graph,
-        runtime: Runtime,
-        own: Callable[[Any], Any],
-        memory: Callable[[Any], Hashable],
-        copy: Callable[[Any], Any],
-    ) -> None:
+    def __init__(self, graph: Graph, runtime: Runtime, ownership: Ownership) -> None:
         def number(value: Any, dtype: str) -> Any:
             return jax.numpy.full((), value, runtime.dtype(dtype))
 
         self._code = Straight(graph, replace(runtime, number=number), inside=True)
         self.graph = graph
         self.source = self._code.source
-        self._own = owner(graph, own, memory, copy)
+        self._own = owner(graph, ownership)
         self.jitted = jax.jit(self._code.function)
         self._donating: list[Any] = []
 
@@ -91,6 +84,4 @@ class JaxProgram(Program):
 
     def report(self) -> Report:
         """Return one step: what is fused in it is XLA's choice."""
-        equations = self.graph.equations
-        lines = tuple(dict.fromkeys(equation.line for equation in equations if equation.line))
-        return Report((Step("jax.jit", tuple(range(len(equations))), lines),))
+        return Report.of_one_step("jax.jit", self.graph)

@@ -5,11 +5,11 @@ looked at.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from tl_arrayapi.graph.graph import Atom, Equation, Graph, Literal
 
-__all__ = ["owner", "shared_outputs"]
+__all__ = ["Ownership", "owner", "shared_outputs"]
 
 _FRESH_KINDS = {"elementwise", "contraction", "creation"}
 
@@ -48,18 +48,24 @@ def shared_outputs(graph: Graph) -> set[int]:
     }
 
 
+class Ownership(NamedTuple):
+    """How a library's results become the caller's own: ``own`` and ``memory`` are a backend's `result` and `memory`,
+    and ``copy`` copies.
+    """
+
+    own: Callable[[Any], Any]
+    memory: Callable[[Any], Hashable]
+    copy: Callable[[Any], Any]
+
+
 def owner(
-    graph: Graph,
-    own: Callable[[Any], Any],
-    memory: Callable[[Any], Hashable],
-    copy: Callable[[Any], Any],
-    also: Iterable[int] = (),
+    graph: Graph, ownership: Ownership, also: Iterable[int] = ()
 ) -> Callable[[Sequence[Any], Sequence[Any]], list[Any]]:
     """Return a function from given arrays and a program's values to these as a caller may keep them.
 
-    ``own`` and ``memory`` are a backend's `result` and `memory`. The outputs at the positions ``also`` are looked at,
-    too: values that a compiler found to be equal.
+    The outputs at the positions ``also`` are looked at, too: values that a compiler found to be equal.
     """
+    own, memory, copy = ownership
     shared = shared_outputs(graph).union(also)
     numbers = {i for i, x in enumerate(graph.outputs) if isinstance(x, Literal)}
 

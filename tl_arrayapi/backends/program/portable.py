@@ -1,9 +1,8 @@
 """The portable program: straight code of the library's own functions, for any library at all."""
 
-from collections.abc import Callable, Hashable
 from typing import Any
 
-from tl_arrayapi.backends.program.outputs import owner
+from tl_arrayapi.backends.program.outputs import Ownership, owner
 from tl_arrayapi.backends.program.program import Program, Report, Runtime, Step
 from tl_arrayapi.backends.program.straight import Straight
 from tl_arrayapi.graph.graph import Graph
@@ -14,23 +13,14 @@ __all__ = ["PortableProgram"]
 class PortableProgram(Program):
     """Run a graph as straight code of the library's own functions: on any library, bit for bit what eager computes.
 
-    ``own``, ``memory`` and ``copy`` say how the library's results become the caller's own; ``inside`` has numbers made
-    at each call.
+    ``inside`` has numbers made at each call.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        runtime: Runtime,
-        own: Callable[[Any], Any],
-        memory: Callable[[Any], Hashable],
-        copy: Callable[[Any], Any],
-        inside: bool = False,
-    ) -> None:
+    def __init__(self, graph: Graph, runtime: Runtime, ownership: Ownership, inside: bool = False) -> None:
         self.graph = graph
         self._code = Straight(graph, runtime, inside)
         self.source = self._code.source
-        self._own = owner(graph, own, memory, copy)
+        self._own = owner(graph, ownership)
 
     def __call__(self, *given: Any) -> list[Any]:
         """Run the code."""

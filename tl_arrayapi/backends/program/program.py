@@ -48,6 +48,12 @@ class Report:
     workspace_bytes: int = 0
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def of_one_step(cls, what: str, graph: Graph) -> "Report":
+        """Return the report of a program that is one step, whatever is fused in it."""
+        lines = tuple(dict.fromkeys(equation.line for equation in graph.equations if equation.line))
+        return cls((Step(what, tuple(range(len(graph.equations))), lines),))
+
 
 class Program(ABC):
     """A graph as something to call, with arrays of exactly the graph's shapes and dtypes.

@@ -183,7 +183,7 @@ class TorchBackend(Backend):
         """Return ``graph`` as straight code for torch.compile, or as it is where the runtime is not to be fast."""
         if not runtime.fast:
             return self.portable(graph, runtime)
-        return TorchProgram(graph, runtime, self.result, self.memory, self._copy)
+        return TorchProgram(graph, runtime, self.ownership)
 
     def devices(self) -> list[Any]:
         """List the host and the accelerators."""

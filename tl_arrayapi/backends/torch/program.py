@@ -2,14 +2,14 @@
 
 import threading
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 
-from tl_arrayapi.backends.program import Program, Report, Runtime, Step, Straight, owner
+from tl_arrayapi.backends.program import Ownership, Program, Report, Runtime, Straight, owner
 from tl_arrayapi.errors import BackendError
 from tl_arrayapi.graph.graph import Graph
 
@@ -45,14 +45,7 @@ class TorchProgram(Program):
     that was switched off.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        runtime: Runtime,
-        own: Callable[[Any], Any],
-        memory: Callable[[Any], Hashable],
-        copy: Callable[[Any], Any],
-    ) -> None:
+    def __init__(self, graph: Graph, runtime: Runtime, ownership: Ownership) -> None:
         def number(value: Any, dtype: str) -> Any:
             return torch.full((), value, dtype=runtime.dtype(dtype), device=runtime.device)
 
@@ -60,8 +53,8 @@ class TorchProgram(Program):
         code = Straight(graph, replace(runtime, number=number), inside=True)
         self.graph = graph
         self.source = code.source
-        self._owner = partial(owner, graph, own, memory, copy)
-        self._memory = memory
+        self._owner = partial(owner, graph, ownership)
+        self._memory = ownership.memory
         self._merged: set[int] = set()
         self._own = self._owner()
         self._looked_at = 0
@@ -112,9 +105,7 @@ class TorchProgram(Program):
 
     def report(self) -> Report:
         """Return one step: what is fused in it is PyTorch's choice."""
-        equations = self.graph.equations
-        lines = tuple(dict.fromkeys(equation.line for equation in equations if equation.line))
-        return Report((Step("torch.compile", tuple(range(len(equations))), lines),))
+        return Report.of_one_step("torch.compile", self.graph)
 
 
 def _plain(x: Any) -> Any:
