@@ -17,7 +17,16 @@ from tl_arrayapi.autograd.report import ProgramReport
 from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.casts import cast_to
 from tl_arrayapi.definition import Definition, checked_flags
-from tl_arrayapi.errors import ArgumentError, DTypeError, PlanError, ShapeError, StructureError
+from tl_arrayapi.errors import (
+    ArgumentError,
+    DTypeError,
+    NoRuleError,
+    PlanError,
+    ShapeError,
+    StructureError,
+    TraceError,
+    WatchedError,
+)
 from tl_arrayapi.init.plan import Plan
 from tl_arrayapi.init.schemes import FloatInit
 from tl_arrayapi.inputs import Slot, check_count, converted, listed
@@ -138,6 +147,7 @@ class ScalarModule:
         self._device = device
         shapes = definition.input_shapes
         self._input_slots = None if shapes is None else self._slots_of(shapes)
+        self._is_mapped = True  # until the loss turns out to be one that cannot be mapped over samples
         self._takes_key: bool = definition.signature.takes_key
         self._without_key = {"key": None} if self._takes_key else {}
         self._watch()
@@ -312,8 +322,8 @@ class ScalarModule:
         """Return the loss of each sample, in an array of one axis, for inputs with the samples along their first axis;
         nothing changes.
 
-        One run maps the loss over all of them, as `tl.vmap` does. Raises `ShapeError` where there are no inputs, or
-        their numbers of samples differ.
+        One run maps the loss over all of them, as `tl.vmap` does; a loss that cannot be mapped is run for one after
+        another. Raises `ShapeError` where there are no inputs, or their numbers of samples differ.
         """
         lengths = {tuple(x.shape)[:1] for x in listed(columns, "columns")}
         if len(lengths) != 1 or lengths == {()}:
@@ -321,7 +331,14 @@ class ScalarModule:
         if lengths == {(0,)}:
             raise ShapeError("there are no samples: at least one is expected")
         self.check_inputs(tuple(x[0, ...] for x in columns))
-        return self._run(self._runner.losses)(self._params, columns, self._without_key)
+        if self._is_mapped:
+            try:
+                return self._run(self._runner.losses)(self._params, columns, self._without_key)
+            except (NoRuleError, TraceError, WatchedError):
+                self._is_mapped = False
+        ((count,),) = lengths
+        each = [self.forward(tuple(x[i, ...] for x in columns)) for i in range(count)]
+        return self.backend.namespace.stack(each)
 
     def backward(self, xs: Sequence[Any]) -> list[Any]:
         """Return the gradients of all parameters, zeros where one is frozen."""

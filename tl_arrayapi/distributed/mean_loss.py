@@ -11,19 +11,15 @@ from tl_arrayapi.distributed.exact import ExactSum, PlainSum
 from tl_arrayapi.distributed.partition import fold
 from tl_arrayapi.distributed.runner import connected
 from tl_arrayapi.distributed.samples import Chunk, cut, located
-from tl_arrayapi.errors import BackendError, NoRuleError, TraceError, WatchedError
+from tl_arrayapi.errors import BackendError
 from tl_arrayapi.module import ScalarModule
 
 __all__ = ["mean_loss"]
 
 
 def _losses(module: ScalarModule, chunk: Chunk) -> list[float]:
-    if chunk.stacked and module.options.backend == "compiled":
-        try:
-            return _mapped(module, chunk)
-        except (NoRuleError, TraceError, WatchedError):
-            pass  # a loss that cannot be mapped over samples, or a sample at a time neither, which says why
-    return _one_by_one(module, chunk)
+    mapped = chunk.stacked and module.options.backend == "compiled"
+    return _mapped(module, chunk) if mapped else _one_by_one(module, chunk)
 
 
 def _mapped(module: ScalarModule, chunk: Chunk) -> list[float]:
