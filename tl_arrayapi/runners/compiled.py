@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tl_arrayapi.autograd.arguments import Signature, Spec
 from tl_arrayapi.autograd.array import Array
 from tl_arrayapi.autograd.debug import is_debugging
 from tl_arrayapi.autograd.masks import is_guarded
 from tl_arrayapi.autograd.namespace import array_namespace, namespace_of_type
-from tl_arrayapi.autograd.programs import Compilation, Spec, compiled_program
+from tl_arrayapi.autograd.programs import Compilation, compiled_program
 from tl_arrayapi.autograd.report import ProgramReport
 from tl_arrayapi.autograd.transforms import checked_loss, value_and_grad
 from tl_arrayapi.autograd.vectorize import vmap
@@ -52,30 +53,20 @@ class _Made:
 
 
 class _Ready:
-    """A step of gradient descent from parameters that are where it left them, for inputs of shapes that it knows."""
+    """A step of gradient descent from parameters that are where it left them, for inputs like those seen."""
 
-    __slots__ = ("_captured", "_expected", "_frozen", "_guarded", "_more", "_rate", "_run", "_stepped")
+    __slots__ = ("_captured", "_frozen", "_more", "_rate", "_run", "_stepped", "fits")
 
     def __init__(
         self, xs: Sequence[Any], run: Callable[..., list[Any]], rate: Any, frozen: Any, captured: Any, stepped: Any
     ) -> None:
-        self._expected = [(type(x), x.shape, x.dtype) for x in xs]
-        self._guarded = is_guarded()
+        self.fits = Signature(xs).fits
         self._run = run
         self._rate = rate
         self._frozen = frozen
         self._captured = captured
         self._more = bool(frozen or captured)
         self._stepped = stepped
-
-    def fits(self, xs: Any) -> bool:
-        """Say whether ``xs`` are inputs like those that were checked when this was made."""
-        if type(xs) is not tuple or len(xs) != len(self._expected):
-            return False
-        for x, (kind, shape, dtype) in zip(xs, self._expected, strict=True):
-            if type(x) is not kind or x.dtype is not dtype or x.shape != shape:
-                return False
-        return is_guarded() is self._guarded and not is_debugging()
 
     def step(self, rate: float, xs: Sequence[Any]) -> tuple[Any, list[Any]]:
         """Return the loss, and the parameters after the step."""
