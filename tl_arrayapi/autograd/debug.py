@@ -17,6 +17,9 @@ __all__ = ["debug_nans", "described_call", "is_debugging", "look", "replay"]
 _DEBUGGING: ContextVar[tuple[str, ...]] = ContextVar("debugging", default=())
 _REPLAYED: ContextVar[str] = ContextVar("replayed", default="")
 
+is_debugging = _DEBUGGING.get
+"""Say whether results are looked at: return what for, which is nothing if they are not."""
+
 
 @contextmanager
 def debug_nans(*, infinities: bool = True) -> Iterator[None]:
@@ -42,11 +45,6 @@ def debug_nans(*, infinities: bool = True) -> Iterator[None]:
         yield
     finally:
         _DEBUGGING.reset(token)
-
-
-def is_debugging() -> bool:
-    """Say whether results are looked at."""
-    return bool(_DEBUGGING.get())
 
 
 @contextmanager

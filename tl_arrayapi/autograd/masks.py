@@ -22,10 +22,8 @@ _GUARDED: ContextVar[bool] = ContextVar("guarded", default=True)
 # Their rules pass a cotangent on, or change its sign: they make no NaN.
 _HARMLESS = frozenset(("add", "conj", "copysign", "imag", "negative", "positive", "real", "remainder", "subtract"))
 
-
-def is_guarded() -> bool:
-    """Say whether a `where` masks what is behind its branches."""
-    return _GUARDED.get()
+is_guarded = _GUARDED.get
+"""Say whether a `where` masks what is behind its branches."""
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from tl_arrayapi.autograd.namespace import Namespace
@@ -27,6 +28,11 @@ class Problem:
     """Raises where something is not one tuple of inputs; runners check what they are given."""
     device: Any = None
     fast_kernels: bool = True
+
+    @cached_property
+    def frozen(self) -> list[int]:
+        """The places of the parameters that are not trainable."""
+        return [i for i in range(len(self.shapes)) if i not in self.trainable]
 
     def checked(self, value: Any) -> Any:
         """Return the loss, or raise where it has another dtype than the parameters."""
@@ -77,7 +83,7 @@ class Runner(Protocol):
         """Return the loss and its gradients."""
 
     def step(
-        self, params: Sequence[Any], rate: float, xs: Sequence[Any], keywords: dict[str, Any]
+        self, params: list[Any], rate: float, xs: Sequence[Any], keywords: dict[str, Any]
     ) -> tuple[Any, list[Any]]:
         """Return the loss, and the parameters after a step of gradient descent."""
 
