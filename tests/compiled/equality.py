@@ -5,7 +5,7 @@ the last place for every addition that it does one after another: `depth` counts
 program that was traced.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from array_api_compat import is_array_api_obj
 
 import tl_arrayapi as tl
 from tests.libraries import Library
+from tl_arrayapi import backends
 from tl_arrayapi.autograd.array import bottom
 from tl_arrayapi.autograd.compiled import Compiled
 from tl_arrayapi.autograd.containers import map_tree
@@ -63,12 +64,16 @@ def eager(xp: Library, f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def hosts(xp: Library, found: Any) -> list[Host]:
-    """Return all arrays in a structure, in order, as NumPy's."""
-    if isinstance(found, dict):
-        return [host for key in found for host in hosts(xp, found[key])]
-    if isinstance(found, tuple | list):
-        return [host for part in found for host in hosts(xp, part)]
-    return [] if found is None else [xp.to_numpy(found)]
+    """Return all arrays in a structure, in order, as NumPy's; lazy ones are computed together."""
+    return [xp.to_numpy(x) for x in backends.get(xp.namespace).persist(list(_arrays(found)))]
+
+
+def _arrays(found: Any) -> Iterator[Any]:
+    if isinstance(found, dict | tuple | list):
+        for part in found.values() if isinstance(found, dict) else found:
+            yield from _arrays(part)
+    elif found is not None:
+        yield found
 
 
 def same_bits(got: Host, expected: Host) -> bool:
