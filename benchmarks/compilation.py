@@ -80,7 +80,7 @@ def _measured(make: Callable[[], tuple[tl.ScalarModule, Step]], rounds: int) -> 
         start = perf_counter()
         step()
         found["first"].append(perf_counter() - start)
-        compiled = ours_compiled.compilations(module)[-1]
+        compiled = module.programs[-1]
         for part in PARTS:
             found[part].append(compiled.seconds[part])
         found["equations"] = [len(compiled.traced.equations), len(compiled.graph.equations)]

@@ -10,7 +10,7 @@ from benchmarks.peers import Runner, ours
 from benchmarks.peers.probe import RATE, gradients
 from benchmarks.workloads import Workload
 
-__all__ = ["compilations", "module", "prepare", "runner"]
+__all__ = ["module", "prepare", "runner"]
 
 
 def module(workload: Workload, xp: object = None) -> tl.ScalarModule:
@@ -33,10 +33,5 @@ def runner(workload: Workload, made: tl.ScalarModule) -> Runner:
         made.set_params(before)
         return value, gradients([np.asarray(p) for p in before], [np.asarray(p) for p in after])
 
-    found = replace(ours.runner(workload, made), programs=lambda: len(compilations(made)))
+    found = replace(ours.runner(workload, made), programs=lambda: len(made.programs))
     return replace(found, loss_and_grads=loss_and_grads) if workload.loss else found
-
-
-def compilations(made: tl.ScalarModule) -> list[Any]:
-    """Return what the module has compiled, in order."""
-    return [program.compilation for program in made._runner._programs.values()]

@@ -15,6 +15,6 @@ def prepare(workload: Workload) -> Runner:
     found = ours_compiled.runner(workload, module)
 
     def programs() -> int:
-        return sum(made.program.compilations for made in ours_compiled.compilations(module))
+        return sum(program.compilations for program in module.programs)
 
     return replace(found, step=lambda: jax.block_until_ready(found.step()), programs=programs)

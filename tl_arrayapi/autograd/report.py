@@ -51,6 +51,11 @@ class ProgramReport:
         """How long tracing, the passes and lowering took."""
         return dict(self._made.seconds)
 
+    @property
+    def compilations(self) -> int:
+        """How many times the library's own compiler (`torch.compile`, `jax.jit`) has compiled it until now."""
+        return self._made.program.compilations
+
     @cached_property
     def flops(self) -> int:
         """The number of floating-point operations of one call, as `tl_arrayapi.graph.cost` counts them."""

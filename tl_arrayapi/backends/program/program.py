@@ -66,6 +66,11 @@ class Program(ABC):
     source: str
     """What runs, to be read."""
 
+    @property
+    def compilations(self) -> int:
+        """How many times the library's own compiler ran for it: not at all, by default."""
+        return 0
+
     @abstractmethod
     def __call__(self, *given: Any) -> list[Any]:
         """Return the outputs for ``given``: the graph's inputs, then what it captured."""
