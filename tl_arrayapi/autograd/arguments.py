@@ -5,7 +5,7 @@ Nothing here traces, and nothing knows what a program is.
 """
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -173,20 +173,20 @@ class Signature:
     True
     """
 
-    __slots__ = ("_expected", "_guarded")
+    __slots__ = ("fits",)
+
+    fits: Callable[[Any], bool]
+    """Say whether something is a tuple of such arrays, and nothing else is asked of a program now."""
 
     def __init__(self, arrays: Sequence[Any]) -> None:
-        self._expected = [(type(x), x.shape, x.dtype) for x in arrays]
-        self._guarded = is_guarded()
-
-    def fits(self, arrays: Any) -> bool:
-        """Say whether ``arrays`` is a tuple of such arrays, and nothing else is asked of a program now."""
-        if type(arrays) is not tuple or len(arrays) != len(self._expected):
-            return False
-        for x, (kind, shape, dtype) in zip(arrays, self._expected, strict=True):
-            if type(x) is not kind or x.dtype is not dtype or x.shape != shape:
-                return False
-        return is_guarded() is self._guarded and not is_debugging()
+        # Written out, for it is asked at every step, and a loop takes twice as long.
+        known: dict[str, Any] = {"is_debugging": is_debugging, "is_guarded": is_guarded}
+        tests = ["type(xs) is tuple", f"len(xs) == {len(arrays)}"]
+        for i, x in enumerate(arrays):
+            known |= {f"type{i}": type(x), f"dtype{i}": x.dtype, f"shape{i}": x.shape}
+            tests.append(f"type(x := xs[{i}]) is type{i} and x.dtype is dtype{i} and x.shape == shape{i}")
+        tests.append(f"is_guarded() is {is_guarded()} and not is_debugging()")
+        self.fits = eval(f"lambda {', '.join(known)}: lambda xs: {' and '.join(tests)}")(**known)
 
 
 # ---- keys that can be pickled: devices and dtypes by their names

@@ -31,6 +31,8 @@ class CompiledRunner:
         self._eager = EagerRunner(problem)
         self._programs = Programs(problem)
         self._descent = Descent(problem, self._programs)
+        # At hand, for a small step takes microseconds.
+        self._lock, self._ready = self._programs.lock, self._descent.ready
 
     # ---- what a module asks for
     @property
@@ -96,8 +98,8 @@ class CompiledRunner:
     ) -> tuple[Any, list[Any]]:
         """Return the loss, and the parameters after a step of gradient descent."""
         if not keywords:
-            with self._programs.lock:
-                for ready in self._descent.ready.get(id(params), ()):
+            with self._lock:
+                for ready in self._ready.get(id(params), ()):
                     if ready.fits(xs):
                         return ready.step(rate, xs)
         problem = self._problem
