@@ -131,7 +131,7 @@ def test_a_function_without_a_batching_rule_is_refused(xp):
 def test_an_array_that_escaped_the_map_is_refused():
     kept = []
     tl.vmap(lambda x: (kept.append(x), x)[1])(np.ones(2))
-    with pytest.raises(tl.errors.TraceError, match=r"mapped function has returned|belonged to was traced"):
+    with pytest.raises(tl.errors.TraceError, match="mapped function has returned"):
         kept[0] * 2.0
 
 

@@ -209,8 +209,6 @@ class Tracer(Ground):
     # ---- operations
     def lift_operands(self, primitive: Primitive, operands: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return operands as `Ground` does; numbers that are inputs take their neighbours' dtype, too."""
-        if not self._open:
-            _refuse_after(primitive.name)
         operands = super().lift_operands(primitive, operands)
         weak = [x.value.weak for x in operands if self._is_weak(x)]
         if not weak:
@@ -250,6 +248,8 @@ class Tracer(Ground):
 
     def process(self, primitive: Primitive, operands: tuple[Any, ...], static: dict[str, Any]) -> Any:
         """Write down one operation in its canonical form, and return what stands for its result."""
+        if not self._open:
+            _refuse_after(primitive.name)
         values = [self.value(x) for x in operands]
         for keyword, x in static.items():
             # NumPy's dtypes are classes, whose instances have a shape.

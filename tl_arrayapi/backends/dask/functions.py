@@ -35,9 +35,14 @@ def _roll(x: Any, /, shift: int | tuple[int, ...], *, axis: int | tuple[int, ...
 
 def _matmul(x1: Any, x2: Any, /) -> Any:
     # Dask adds up the products of chunks, those of small integers in a wider dtype.
-    product = dask.array.matmul(x1, x2)
+    product = dask.array.matmul(_in_rows(x1), _in_rows(x2))
     dtype = numpy.result_type(x1.dtype, x2.dtype)
     return product if product.dtype == dtype else product.astype(dtype)
+
+
+def _in_rows(x: Any) -> Any:
+    """Have the chunks lie in C order, however they were computed: BLAS may round otherwise where one is transposed."""
+    return x.map_blocks(numpy.ascontiguousarray, dtype=x.dtype, meta=x._meta) if type(x._meta) is numpy.ndarray else x
 
 
 def _searchsorted(x1: Any, x2: Any, /, *, side: str = "left") -> Any:
