@@ -20,14 +20,14 @@ from tl_arrayapi.graph.evaluate import evaluate
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 
-from dask.callbacks import Callback  # noqa: E402  (where Dask is)
+from dask.callbacks import Callback  # noqa: E402  (after importorskip)
 
-from tl_arrayapi.backends.dask.partition import DaskProgram, blocks  # noqa: E402  (where Dask is)
-from tl_arrayapi.backends.dask.partition.axes import axes_of  # noqa: E402  (where Dask is)
-from tl_arrayapi.backends.dask.partition.grid import grid_of  # noqa: E402  (where Dask is)
-from tl_arrayapi.backends.dask.partition.joins import Join  # noqa: E402  (where Dask is)
-from tl_arrayapi.backends.dask.partition.lattice import Lattice, Split  # noqa: E402  (where Dask is)
-from tl_arrayapi.backends.dask.partition.positions import Positions  # noqa: E402  (where Dask is)
+from tl_arrayapi.backends.dask.partition import DaskProgram, blocks  # noqa: E402  (after importorskip)
+from tl_arrayapi.backends.dask.partition.axes import axes_of  # noqa: E402  (after importorskip)
+from tl_arrayapi.backends.dask.partition.grid import grid_of  # noqa: E402  (after importorskip)
+from tl_arrayapi.backends.dask.partition.joins import Join  # noqa: E402  (after importorskip)
+from tl_arrayapi.backends.dask.partition.lattice import Lattice, Split  # noqa: E402  (after importorskip)
+from tl_arrayapi.backends.dask.partition.positions import Positions  # noqa: E402  (after importorskip)
 
 NUMPY = load("numpy")
 

@@ -19,7 +19,7 @@ from tl_arrayapi.graph.graph import Graph
 
 jax = pytest.importorskip("jax")
 
-from tl_arrayapi.backends.jax.program import JaxProgram  # noqa: E402  (where JAX is)
+from tl_arrayapi.backends.jax.program import JaxProgram  # noqa: E402  (after importorskip)
 
 X = var(0, 4, 3)
 EXP = Graph((X,), (), (equation("exp", "elementwise", (X,), var(1, 4, 3)),), (var(1, 4, 3),))

@@ -20,7 +20,7 @@ from tl_arrayapi.graph.graph import Graph
 
 torch = pytest.importorskip("torch")
 
-from tl_arrayapi.backends.torch.program import TorchProgram, _Compiler  # noqa: E402  (where PyTorch is)
+from tl_arrayapi.backends.torch.program import TorchProgram, _Compiler  # noqa: E402  (after importorskip)
 
 X = var(0, 4, 3)
 
