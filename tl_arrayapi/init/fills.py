@@ -8,10 +8,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from tl_arrayapi.errors import ArgumentError, BackendError, PlanError
+from tl_arrayapi.errors import ArgumentError, BackendError
 from tl_arrayapi.init.fans import as_shape, element_count
 from tl_arrayapi.init.formats import float_format
-from tl_arrayapi.init.recipes import Drawn, Payload, Recipe
+from tl_arrayapi.init.recipes import Drawn, Payload, Recipe, Whole
 from tl_arrayapi.init.schemes import FloatInit, as_scheme
 from tl_arrayapi.init.splitmix64 import Form, draws_form
 
@@ -65,13 +65,22 @@ def fill(
     over blocks would make a graph of them.
     """
     dims = _checked_shape(scheme, shape)
-    recipe, count = _recipe(scheme, dtype), math.prod(dims)
+    recipe = _recipe(scheme, dtype)
+    if isinstance(recipe, Whole):
+        return recipe.array(
+            dims, xp, dtype, device, lambda drawn, shape, kind: _filled(drawn, shape, xp, kind, device, block)
+        )
     if not isinstance(recipe, Drawn):
         return _given(recipe, dims, xp, dtype, device)
+    return _filled(recipe, dims, xp, dtype, device, block)
+
+
+def _filled(recipe: Drawn, dims: tuple[int, ...], xp: Any, dtype: str, device: Any, block: int | None) -> Any:
     try:
         form = draws_form(xp, device)
     except BackendError:
-        return _from_host(scheme, dims, xp, dtype, device)
+        return _from_host(recipe, dims, xp, dtype, device)
+    count = math.prod(dims)
     return xp.reshape(_drawn(recipe, count, form, dtype, block or max(count, 1)), dims)
 
 
@@ -99,7 +108,7 @@ def fill_box(
     offsets = xp.reshape(form.counting(1), (1,) * len(dims))
     for axis, (length, stride) in enumerate(zip(box, strides, strict=True)):
         along = tuple(length if k == axis else 1 for k in range(len(dims)))
-        offsets = offsets + xp.reshape(form.counting(length, stride * recipe.per_element), along)
+        offsets = offsets + xp.reshape(form.counting(length, stride), along)
     values = recipe.block(form, sum(map(math.prod, zip(start, strides, strict=True))), offsets, _compute(dtype))
     return xp.astype(values, getattr(xp, dtype))
 
@@ -107,7 +116,7 @@ def fill_box(
 def _drawn(recipe: Drawn, count: int, form: Form, dtype: str, block: int) -> Any:
     xp = form.xp
     kind = getattr(xp, dtype)
-    offsets = form.counting(min(block, count), recipe.per_element)
+    offsets = form.counting(min(block, count))
 
     def values(start: int) -> Any:
         part = offsets if count - start >= block else offsets[: count - start]
@@ -127,11 +136,11 @@ def _drawn(recipe: Drawn, count: int, form: Form, dtype: str, block: int) -> Any
     return out
 
 
-def _from_host(scheme: FloatInit, dims: tuple[int, ...], xp: Any, dtype: str, device: Any) -> Any:
+def _from_host(recipe: Drawn, dims: tuple[int, ...], xp: Any, dtype: str, device: Any) -> Any:
     """Fill with the host's library and copy: the only way where the library itself cannot draw."""
     from tl_arrayapi import backends
 
-    host = fill(scheme, dims, backends.get(None).namespace, dtype)
+    host = _filled(recipe, dims, backends.get(None).namespace, dtype, None, BLOCK)
     return backends.get(xp).from_host(host, dtype, device)
 
 
@@ -140,7 +149,7 @@ def _given(recipe: Recipe, dims: tuple[int, ...], xp: Any, dtype: str, device: A
     keywords = {"dtype": getattr(xp, dtype)} | ({} if device is None else {"device": device})
     if isinstance(recipe, Payload):
         return xp.reshape(xp.asarray(list(recipe.values), **keywords), dims)
-    return (xp.ones if recipe.at(0) else xp.zeros)(dims, **keywords)
+    return xp.full(dims, recipe.at(0), **keywords)
 
 
 def _recipe(scheme: FloatInit, dtype: str) -> Recipe:
@@ -153,7 +162,6 @@ def _compute(dtype: str) -> str:
 
 def _checked_shape(scheme: FloatInit, shape: Sequence[int]) -> tuple[int, ...]:
     dims = as_shape(shape)
-    count = element_count(dims)
-    if as_scheme(scheme).count not in (None, count):
-        raise PlanError(f"{scheme!r} has {scheme.count} values, but shape {dims} has {count} elements: give one each")
+    element_count(dims)
+    as_scheme(scheme).check_shape(dims)
     return dims

@@ -6,13 +6,16 @@ exact but the last, or rounds the same whether or not a compiler fuses a product
 
 import math
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any
 
 from tl_arrayapi.errors import PlanError
 from tl_arrayapi.init.formats import FORMATS, FloatFormat
-from tl_arrayapi.init.splitmix64 import Form, available_dtypes, draw, stream_key
+from tl_arrayapi.init.splitmix64 import Form, draw, stream_key
 
-__all__ = ["Constant", "Drawn", "Gaussian", "Payload", "Range", "Recipe", "Symmetric"]
+__all__ = ["Constant", "Drawn", "Filled", "Payload", "Range", "Recipe", "Symmetric", "Whole", "halved", "last_place"]
+
+Filled = Callable[["Drawn", tuple[int, ...], str], Any]
 
 
 class Recipe(ABC):
@@ -48,17 +51,27 @@ class Payload(Recipe):
 
 
 class Drawn(Recipe):
-    """Values made from draws of a seed's stream; ``per_element`` of them make one value."""
+    """Values made from draws of a seed's stream, one draw a value.
+
+    ``least`` divides every number that is met on the way: below the smallest normal one, libraries that flush such
+    numbers to zero compute other values.
+    """
 
     seed: int
-    per_element: ClassVar[int] = 1
+    format: FloatFormat
+    least: float
 
     @abstractmethod
     def block(self, form: Form, start: int, offsets: Any, dtype: str) -> Any:
-        """Return, in the floating ``dtype``, the values at ``start`` plus ``offsets / per_element``.
+        """Return, in the floating ``dtype``, the values at ``start`` plus ``offsets``.
 
         ``offsets`` are integers as `Form.counting` makes them, in any shape.
         """
+
+    @property
+    def is_tiny(self) -> bool:
+        """Whether numbers may be met that some libraries flush to zero."""
+        return self.least < FORMATS[self.format.compute].smallest_normal
 
     def _draws(self, form: Form, start: int, offsets: Any) -> Any:
         return form.draws(stream_key(self.seed) + start, offsets)
@@ -74,6 +87,7 @@ class Symmetric(Drawn):
         # What an integer of [-half, half) is multiplied with: one number, where that rounds no more than once.
         fits = scale >= FORMATS[form.compute].smallest_normal
         self.factors = (scale,) if fits else (1.0 / self.half, bound)
+        self.least = scale
 
     def _values(self, numbers: Any) -> Any:
         numbers -= self.half
@@ -103,8 +117,8 @@ class Range(Drawn):
         self.last = form.below(hi)
         # The width in the format's precision, as an upper and a lower part of half as many bits.
         width = _leading(hi - lo, form.precision, round)
-        self.head = _leading(width, FORMATS[form.compute].precision // 2, math.floor)
-        self.tail = width - self.head
+        self.head, self.tail = halved(width, form)
+        self.least = min(last_place(width, form) * 2.0**-form.bits, last_place(lo, form))
 
     def _values(self, upper: Any, lower: Any) -> Any:
         """Combine the halves of u, as floating integers; the smallest terms come first."""
@@ -130,56 +144,31 @@ class Range(Drawn):
         return xp.minimum(values, xp.asarray(self.last, dtype=kind, **form.keywords))
 
 
-class Gaussian(Drawn):
-    """mean + std z, with z from two draws by the method of Box and Muller (1958): u1 is in (0, 1), u2 in [0, 1).
-
-    Libraries round log, sqrt and cos differently, so the last bits may differ between them.
-    """
-
-    per_element: ClassVar[int] = 2
-
-    def __init__(self, mean: float, std: float, seed: int) -> None:
-        self.mean, self.std, self.seed = mean, std, seed
+class Whole(Recipe):
+    """An array that is made as a whole, from its shape: no value of it belongs to an index alone."""
 
     def at(self, index: int) -> float:
-        """Return the value at a flat index."""
-        u1 = (draw(self.seed, 2 * index) + 1) / (2**32 + 1)
-        u2 = draw(self.seed, 2 * index + 1) / 2**32
-        return self.mean + self.std * (math.sqrt(-2.0 * math.log(u1)) * math.cos(2.0 * math.pi * u2))
+        """Raise PlanError."""
+        raise PlanError("a value of this initialiser depends on the shape of its array: materialize the array")
 
-    def block(self, form: Form, start: int, offsets: Any, dtype: str) -> Any:
-        """Return the values of a block; they are computed in float64 where the library has it."""
-        device = form.keywords.get("device")
-        normal = _normal64 if "float64" in available_dtypes(form.xp, device) else _normal32
-        z = normal(form, *(self._draws(form, 2 * start + second, offsets) for second in (0, 1)))
-        z *= self.std
-        z += self.mean
-        return form.xp.astype(z, getattr(form.xp, dtype))
+    @abstractmethod
+    def array(self, shape: tuple[int, ...], xp: Any, dtype: str, device: Any, filled: Filled) -> Any:
+        """Return the array of ``shape`` in the namespace ``xp``, on ``device``, of the dtype called ``dtype``.
+
+        ``filled(recipe, shape, dtype)`` gives an array of draws there.
+        """
 
 
-def _normal64(form: Form, first: Any, second: Any) -> Any:
-    xp = form.xp
-    u1 = form.numbers(first, 32, xp.float64)
-    u1 += 1.0
-    u1 *= 1.0 / (2**32 + 1)
-    turns = form.numbers(second, 32, xp.float64)
-    turns *= 2.0 * math.pi * 2.0**-32
-    return xp.sqrt(-2.0 * xp.log(u1)) * xp.cos(turns)
+# ---------------------------------------------------------------- numbers as a format holds them
+def halved(value: float, form: FloatFormat) -> tuple[float, float]:
+    """Split a number of the format's compute dtype in two of half as many bits: the leading ones, and the rest."""
+    head = _leading(value, FORMATS[form.compute].precision // 2, math.floor)
+    return head, value - head
 
 
-def _normal32(form: Form, first: Any, second: Any) -> Any:
-    """As `_normal64`, for libraries without float64: what is near 1 is kept as its distance from 1, to lose no bits."""
-    xp = form.xp
-    upper, lower = (xp.astype(half, xp.float32) for half in form.halves(first, 32))
-    near_one = upper >= 2.0**15
-    distance = ((65535.0 - upper) * 65536.0 + (65536.0 - lower)) * 2.0**-32
-    u1 = (upper * 65536.0 + (lower + 1.0)) * 2.0**-32
-    half = xp.asarray(0.5, dtype=xp.float32, **form.keywords)
-    log = xp.where(near_one, xp.log1p(-xp.where(near_one, distance, half)), xp.log(u1))
-    upper, lower = (xp.astype(half, xp.float32) for half in form.halves(second, 32))
-    upper = upper - xp.astype(upper >= 2.0**15, xp.float32) * 65536.0
-    turns = (upper * 65536.0 + lower) * 2.0**-32
-    return xp.sqrt(-2.0 * log) * xp.cos(turns * (2.0 * math.pi))
+def last_place(value: float, form: FloatFormat) -> float:
+    """Return the last place of a number in the format's compute dtype, a power of two; infinity for 0."""
+    return math.ldexp(1.0, FORMATS[form.compute].quantum(value)) if value else math.inf
 
 
 def _leading(value: float, bits: int, to_integer: Any) -> float:

@@ -4,9 +4,9 @@ A draw depends on nothing but (seed, index), so that any part of an array can be
 Python integers are the reference; the array forms give the same bits with what integer arithmetic a library has:
 
 - `Words`: one 64-bit integer an element, uint64 or int64. int64 wraps as uint64 does, but its right shift drags the
-sign
-  along, which a mask takes off.
+  sign along, which a mask takes off.
 - `Limbs`: two 32-bit integers an element, uint32 or int32, for libraries without 64-bit integers.
+- `Integer`: Python's own, one element at a time.
 
 Which form a library can do is found by trying, in `draws_form`, and never by the library's name. The generator is that
 of Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014).
@@ -19,9 +19,11 @@ from typing import Any, SupportsIndex
 
 from tl_arrayapi.errors import ArgumentError, BackendError, PlanError
 from tl_arrayapi.init.fans import shown_integer
+from tl_arrayapi.init.normal_table import normal_table
 
 __all__ = [
     "Form",
+    "Integer",
     "Limbs",
     "Words",
     "as_index",
@@ -119,6 +121,40 @@ class Form(ABC):
         ``base`` is a stream's key plus an index.
         """
 
+    @abstractmethod
+    def low(self, x: Any) -> Any:
+        """Return the low 32 bits of ``x`` alone, as integers of 32 bits: those of draws, or of a product."""
+
+    @abstractmethod
+    def high_product(self, x: Any, y: Any) -> Any:
+        """Return the upper 32 bits of the 64 of ``x * y``, for integers of 32 bits; ``y`` may be a 0-d `constant`."""
+
+    def is_zero(self, x: Any) -> Any:
+        """Return 1 where ``x`` is 0, and 0 elsewhere, as integers of the form."""
+        return self.xp.astype(x == 0, self.dtype)
+
+    def floats(self, x: Any, dtype: str) -> Any:
+        """Return integers below 2**31 as floats of the ``dtype`` of that name, rounded to the nearest, ties to even."""
+        return self.xp.astype(x, getattr(self.xp, dtype))
+
+    def clipped(self, values: Any, lo: float, hi: float, dtype: str) -> Any:
+        """Return floats of the ``dtype`` of that name, with those beyond a bound brought back to it."""
+        kind = getattr(self.xp, dtype)
+        lower, upper = (self.xp.asarray(bound, dtype=kind, **self.keywords) for bound in (lo, hi))
+        return self.xp.minimum(self.xp.maximum(values, lower), upper)
+
+    def looked_up(self, column: int, places: Any) -> Any:
+        """Return, for each of ``places``, what a column of `normal_table` holds there."""
+        return self.xp.take(self.table[column], self.xp.astype(places, self.xp.int32), axis=0)
+
+    @functools.cached_property
+    def table(self) -> tuple[Any, ...]:
+        """The columns of `normal_table` as integers of the form, made when they are first asked for."""
+        return tuple(
+            self.xp.asarray([self._reduced(entry) for entry in column], dtype=self.dtype, **self.keywords)
+            for column in normal_table()
+        )
+
     def halves(self, draws: Any, bits: int) -> tuple[Any, Any]:
         """Split the top ``bits`` (2 to 32) of the draws into an upper and a lower half; the lower has bits // 2."""
         low = bits // 2
@@ -134,10 +170,11 @@ class Form(ABC):
 
         Some libraries refuse a Python integer that does not fit the signed dtype, wherever it stands.
         """
+        return self.xp.asarray(self._reduced(value), dtype=self.dtype, **self.keywords)
+
+    def _reduced(self, value: int) -> int:
         value &= 2**self.width - 1
-        if self.signed and value >> (self.width - 1):
-            value -= 2**self.width
-        return self.xp.asarray(value, dtype=self.dtype, **self.keywords)
+        return value - 2**self.width if self.signed and value >> (self.width - 1) else value
 
     def shifted(self, x: Any, places: int) -> Any:
         """Return ``x`` shifted right, with zeros coming in from the left."""
@@ -164,6 +201,14 @@ class Words(Form):
         z *= self.constant(_SECOND)
         z ^= self.shifted(z, 31)
         return z
+
+    def low(self, x: Any) -> Any:
+        """Return the low halves."""
+        return x & _LOW32
+
+    def high_product(self, x: Any, y: Any) -> Any:
+        """Return the upper half of the product, which a word holds."""
+        return self.shifted(x * y, 32)
 
     def numbers(self, draws: Any, bits: int, dtype: Any) -> Any:
         """Return the top ``bits`` of the draws as floats."""
@@ -193,6 +238,18 @@ class Limbs(Form):
         high, low = self._times(*self._folded(high, low, 27), _SECOND)
         return self._folded(high, low, 31)[1]
 
+    def low(self, x: Any) -> Any:
+        """Return ``x``: its integers have no more bits."""
+        return x
+
+    def high_product(self, x: Any, y: Any) -> Any:
+        """Return the upper half of the product from those of 16-bit pieces, for 32 bits hold no larger ones."""
+        x0, x1 = x & 0xFFFF, self.shifted(x, 16)
+        y0, y1 = y & 0xFFFF, self.shifted(y, 16)
+        p01, p10 = x0 * y1, x1 * y0
+        middle = self.shifted(x0 * y0, 16) + (p01 & 0xFFFF) + (p10 & 0xFFFF)
+        return x1 * y1 + self.shifted(p01, 16) + self.shifted(p10, 16) + self.shifted(middle, 16)
+
     def numbers(self, draws: Any, bits: int, dtype: Any) -> Any:
         """Return the top ``bits`` of the draws as floats."""
         if bits < 32:
@@ -205,14 +262,56 @@ class Limbs(Form):
         return high ^ self.shifted(high, places), low ^ ((high << (32 - places)) | self.shifted(low, places))
 
     def _times(self, high: Any, low: Any, factor: int) -> tuple[Any, Any]:
-        """Return z * factor: a product of low limbs from 16-bit pieces, for 32 bits hold no larger product."""
-        f0, f1 = factor & 0xFFFF, (factor >> 16) & 0xFFFF
-        x0, x1 = low & 0xFFFF, self.shifted(low, 16)
-        p00, p01, p10 = x0 * f0, x0 * f1, x1 * f0
-        middle = self.shifted(p00, 16) + (p01 & 0xFFFF) + (p10 & 0xFFFF)
-        carried = x1 * f1 + self.shifted(p01, 16) + self.shifted(p10, 16) + self.shifted(middle, 16)
-        product_high = carried + high * self.constant(factor) + low * self.constant(factor >> 32)
-        return product_high, (middle << 16) | (p00 & 0xFFFF)
+        """Return z * factor, of which the low limbs alone make a product of 64 bits."""
+        lower, upper = self.constant(factor), self.constant(factor >> 32)
+        return self.high_product(low, lower) + high * lower + low * upper, low * lower
+
+
+class Integer(Form):
+    """Draws in Python's integers, for one element: what the other forms have to agree with."""
+
+    def __init__(self) -> None:
+        """Take no library."""
+
+    def draws(self, base: int, offsets: Any) -> int:
+        """Return the mixed word."""
+        return mix((base + offsets) & _LOW64)
+
+    def low(self, x: int) -> int:
+        """Return the low half."""
+        return x & _LOW32
+
+    def high_product(self, x: int, y: int) -> int:
+        """Return the upper half of the product."""
+        return x * y >> 32
+
+    def is_zero(self, x: int) -> int:
+        """Return 1 for 0, and 0 for others."""
+        return int(x == 0)
+
+    def floats(self, x: int, dtype: str) -> float:
+        """Return ``x`` as a Python float."""
+        return float(x)
+
+    def clipped(self, values: float, lo: float, hi: float, dtype: str) -> float:
+        """Return a float brought back between the bounds."""
+        return min(max(values, lo), hi)
+
+    def looked_up(self, column: int, places: int) -> int:
+        """Return one entry of the table."""
+        return normal_table()[column][places]
+
+    def constant(self, value: int) -> int:
+        """Return ``value``."""
+        return value
+
+    def shifted(self, x: int, places: int) -> int:
+        """Return ``x`` shifted right."""
+        return x >> places
+
+    def numbers(self, draws: int, bits: int, dtype: Any) -> float:
+        """Return the top ``bits`` of the draw as a float."""
+        return float((draws & _LOW32) >> (32 - bits))
 
 
 # ---------------------------------------------------------------- which form a library can do
@@ -260,10 +359,13 @@ def _tried(xp: Any, device: Any, dtypes: frozenset[str]) -> Form:
 def _works(kind: type[Form], xp: Any, dtype: str, device: Any) -> bool:
     try:
         form = kind(xp, dtype, device)
-        return all(
-            [int(found[i]) & _LOW32 for i in range(4)] == [mix((base + 3 * i) & _LOW64) & _LOW32 for i in range(4)]
-            for base in _TRIALS
-            for found in [form.draws(base, form.counting(4, 3))]
+        return (
+            all(
+                [int(found[i]) & _LOW32 for i in range(4)] == [mix((base + 3 * i) & _LOW64) & _LOW32 for i in range(4)]
+                for base in _TRIALS
+                for found in [form.draws(base, form.counting(4, 3))]
+            )
+            and int(form.high_product(form.constant(_LOW32), form.constant(_LOW32))) & _LOW32 == _LOW32 - 1
         )
     except _LACKING:
         return False
