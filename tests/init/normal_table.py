@@ -2,7 +2,7 @@
 
 A 31-bit integer m stands for the tail probability t = (m + 1/2) / 2**32, and |z| is the number that the standard normal
 distribution exceeds with that probability. Small m, far out in the tail, are shifted left by 0, 4, 8, ... or 28 bits,
-the level, until their top four bits are not all 0. Then the top 8 bits are a segment of the level, and the 23 others are
+the level, until the top four are not all 0. Then the top 8 bits are a segment of the level, and the 23 others are
 x, a fraction: within it |z| is c0 - x (c1 - x (c2 - x (c3 - x c4))), of which no coefficient is negative. It equals the
 inverse at x = 0 and at four Chebyshev points.
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tl_arrayapi import init
 from tl_arrayapi.errors import ArgumentError, PlanError
 from tl_arrayapi.init.formats import FORMATS
+from tl_arrayapi.init.schemes import MAKERS
 
 ALL = [
     init.zeros(),
@@ -19,6 +20,12 @@ ALL = [
     init.kaiming_uniform(3, seed=7),
     init.normal(0.5, 2.0, seed=7),
     init.flat([0.5, -1e-300]),
+    init.constant(0.1),
+    init.eye(),
+    init.truncated_normal(0.5, 2.0, -1.0, 3.0, seed=7),
+    init.orthogonal(2.0, seed=7),
+    init.xavier_normal(3, 2, seed=7, gain=0.5),
+    init.kaiming_normal(3, seed=7, mode="fan_out", fan_out=5),
 ]
 seeds = st.integers(0, 2**64 - 1)
 indices = st.integers(0, 2**53)
@@ -45,6 +52,80 @@ def test_for_shape_and_explicit_fans_give_equal_initialisers():
         init.xavier_for((7, 3), seed=5) == init.xavier_uniform(3, 7, seed=5) == init.xavier_linear_weight(7, 3, seed=5)
     )
     assert init.kaiming_for((7, 3), seed=5) == init.kaiming_uniform(3, seed=5) == init.kaiming_linear_weight(7, 3, 5)
+
+
+def test_every_maker_is_called_as_its_initialiser_and_takes_its_settings():
+    assert {scheme.name for scheme in ALL} == set(MAKERS)
+    for scheme in ALL:
+        assert MAKERS[scheme.name](**scheme.settings()) == scheme
+        assert MAKERS[scheme.name] is getattr(init, scheme.name)
+
+
+def test_settings_leave_out_what_has_its_default_but_the_seed():
+    assert init.kaiming_uniform(3).settings() == {"fan_in": 3, "seed": 0}
+    assert init.xavier_normal(3, 4, 5, 0.5).settings() == {"fan_in": 3, "fan_out": 4, "seed": 5, "gain": 0.5}
+    assert init.truncated_normal(hi=1.0).settings() == {"hi": 1.0, "seed": 0}
+
+
+# ---------------------------------------------------------------- gains and modes
+GAINS = ["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (8, 4, 3, 3), (5, 2, 3)], ids=str)
+@pytest.mark.parametrize("nonlinearity", GAINS)
+def test_bounds_and_deviations_are_those_of_torch(nonlinearity, shape):
+    torch_init = pytest.importorskip("torch.nn.init")
+    gain, weight = (
+        init.gain(nonlinearity),
+        pytest.importorskip("torch").empty(shape, dtype=pytest.importorskip("torch").float64),
+    )
+    assert gain == pytest.approx(torch_init.calculate_gain(nonlinearity), rel=1e-15)
+    fan_in, fan_out = torch_init._calculate_fan_in_and_fan_out(weight)
+    assert init.xavier_normal_for(shape, gain=gain).std == pytest.approx(gain * math.sqrt(2 / (fan_in + fan_out)))
+    assert init.xavier_for(shape, gain=gain).bound == pytest.approx(gain * math.sqrt(6 / (fan_in + fan_out)))
+    for mode, fan in (("fan_in", fan_in), ("fan_out", fan_out)):
+        bound = init.kaiming_for(shape, gain=gain, mode=mode).bound
+        assert bound == pytest.approx(math.sqrt(3.0) * gain / math.sqrt(fan))
+        torch_init.kaiming_uniform_(weight, mode=mode, nonlinearity=nonlinearity)
+        assert float(weight.abs().max()) <= bound
+        assert init.kaiming_normal_for(shape, gain=gain, mode=mode).std == pytest.approx(gain / math.sqrt(fan))
+
+
+def test_the_gain_of_a_leaky_relu_takes_its_slope():
+    assert init.gain("leaky_relu", 0.0) == init.gain("relu") == math.sqrt(2.0)
+    assert init.gain("leaky_relu", 3.0) == pytest.approx(math.sqrt(0.2))
+
+
+def test_the_gain_of_a_relu_gives_the_reference_bound_exactly():
+    for fan in (1, 3, 7, 1000, 2**53):
+        assert init.kaiming_uniform(fan, gain=init.gain("relu")).bound == math.sqrt(6.0 / fan)
+        assert init.kaiming_uniform(fan) == init.kaiming_uniform(fan, gain=math.sqrt(2.0), mode="fan_in", fan_out=9)
+
+
+def test_an_unknown_nonlinearity_or_mode_is_refused():
+    with pytest.raises(PlanError, match="take one of linear"):
+        init.gain("rellu")
+    with pytest.raises(PlanError, match="has no parameter"):
+        init.gain("tanh", 0.5)
+    with pytest.raises(PlanError, match="slope"):
+        init.gain("leaky_relu", "steep")
+    for make in (init.kaiming_uniform, init.kaiming_normal):
+        with pytest.raises(PlanError, match="'fan_in', 'fan_out', got 'fan'"):
+            make(3, mode="fan")
+        with pytest.raises(PlanError, match="needs fan_out"):
+            make(3, mode="fan_out")
+
+
+@pytest.mark.parametrize("gain", [0.0, -1.0, math.nan, math.inf, "relu", None, True])
+def test_a_gain_that_is_no_positive_number_is_refused(gain):
+    for make in (
+        lambda: init.xavier_uniform(3, 2, gain=gain),
+        lambda: init.xavier_normal(3, 2, gain=gain),
+        lambda: init.kaiming_uniform(3, gain=gain),
+        lambda: init.kaiming_normal(3, gain=gain),
+    ):
+        with pytest.raises(PlanError, match="gain"):
+            make()
 
 
 # ---------------------------------------------------------------- values
@@ -91,18 +172,6 @@ def test_the_unit_interval_gives_the_samples_themselves():
     assert [init.value_at(init.uniform(0, 1, 42), i) for i in range(50)] == [init.unit_sample(42, i) for i in range(50)]
 
 
-def test_normal_values_are_those_of_box_and_muller():
-    u1, u2 = (0x4F0B438C + 1) / (2**32 + 1), 0x3B410C7A / 2**32
-    z = math.sqrt(-2 * math.log(u1)) * math.cos(2 * math.pi * u2)
-    assert init.value_at(init.normal(0.5, 2.0, seed=0), 1) == 0.5 + 2.0 * z
-
-
-def test_normal_values_have_their_mean_and_deviation():
-    values = [init.value_at(init.normal(3.0, 0.5, seed=1), i) for i in range(20_000)]
-    assert abs(np.mean(values) - 3.0) < 4 * 0.5 / math.sqrt(20_000)
-    assert abs(np.std(values) - 0.5) < 4 * 0.5 / math.sqrt(40_000)
-
-
 def test_flat_keeps_values_exactly():
     values = [0.1, 1e-300, -0.0, 5e-324, 1.7976931348623157e308]
     assert [math.copysign(1, v) * abs(v) for v in init.flat(values).values] == values
@@ -138,6 +207,10 @@ def test_what_is_no_finite_number_is_refused(number):
         lambda: init.normal(number, 1.0),
         lambda: init.normal(0.0, number),
         lambda: init.flat([0.0, number]),
+        lambda: init.constant(number),
+        lambda: init.orthogonal(number),
+        lambda: init.truncated_normal(number),
+        lambda: init.truncated_normal(lo=number),
     ):
         with pytest.raises(PlanError, match="number"):
             make()
@@ -159,6 +232,9 @@ def test_a_fan_that_counts_no_connections_is_refused(fan):
         lambda: init.xavier_uniform(fan, 3),
         lambda: init.xavier_uniform(3, fan),
         lambda: init.kaiming_uniform(fan),
+        lambda: init.xavier_normal(fan, 3),
+        lambda: init.kaiming_normal(fan),
+        lambda: init.kaiming_normal(3, mode="fan_out", fan_out=fan if fan is not None else 0),
     ):
         with pytest.raises(PlanError, match="fan_"):
             make()
@@ -172,14 +248,18 @@ def test_a_seed_outside_of_64_bits_is_refused(seed):
         lambda: init.kaiming_uniform(3, seed),
         lambda: init.normal(0, 1, seed),
         lambda: init.xavier_for((2, 3), seed=seed),
+        lambda: init.truncated_normal(seed=seed),
+        lambda: init.orthogonal(seed=seed),
+        lambda: init.kaiming_normal_for((2, 3), seed=seed),
     ):
         with pytest.raises(PlanError, match="seed"):
             make()
 
 
 def test_a_negative_deviation_is_refused_and_zero_is_constant():
-    with pytest.raises(PlanError, match="deviation"):
-        init.normal(0.0, -1.0)
+    for make in (init.normal, init.truncated_normal):
+        with pytest.raises(PlanError, match="deviation"):
+            make(0.0, -1.0)
     assert init.value_at(init.normal(0.25, 0.0), 3) == 0.25
 
 
@@ -200,6 +280,10 @@ def test_flat_refuses_what_is_not_one_row_of_numbers(values):
         (init.uniform(0.0, 7e4), "float16"),
         (init.kaiming_uniform(2**53), "float16"),
         (init.normal(0.0, 2e4), "float16"),
+        (init.constant(1e39), "float32"),
+        (init.orthogonal(1e39), "float32"),
+        (init.truncated_normal(0, 1, -1, 7e4), "float16"),
+        (init.truncated_normal(0, 1e39, -1, 1), "float32"),
         (init.flat([0.0, 65520.0]), "float16"),
         (init.flat([0.0, 1e39]), "bfloat16"),
         (init.flat([0.0, 1e39]), "float32"),

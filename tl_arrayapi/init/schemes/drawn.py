@@ -98,6 +98,8 @@ class TruncatedNormal(FloatInit):
             raise PlanError(f"the bounds of {self!r} are one number in {form.name}: choose others, or a wider dtype")
         if not self.std:
             return Constant(min(max(form.round(self.mean), lo), hi))
+        for value in (self.mean, self.std):
+            fitted(self, value, FORMATS[form.compute])
         recipe = Truncated(self.mean, self.std, lo, hi, self.seed, form)
         if not recipe.count:
             raise PlanError(f"no draw of a normal distribution falls between the bounds of {self!r}: widen them")

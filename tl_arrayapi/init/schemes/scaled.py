@@ -77,6 +77,7 @@ class _Xavier(FloatInit):
         assign(self, seed=as_seed(self.seed), gain=_as_gain(self.gain))
 
 
+@dataclass(frozen=True)
 class XavierUniform(_Xavier):
     """Made by `xavier_uniform`."""
 
@@ -92,6 +93,7 @@ class XavierUniform(_Xavier):
         return symmetric_recipe(self, self.bound, self.seed, form)
 
 
+@dataclass(frozen=True)
 class XavierNormal(_Xavier):
     """Made by `xavier_normal`."""
 
@@ -137,6 +139,7 @@ class _Kaiming(FloatInit):
         return 2.0 if self.gain == _ROOT2 else self.gain**2
 
 
+@dataclass(frozen=True)
 class KaimingUniform(_Kaiming):
     """Made by `kaiming_uniform`."""
 
@@ -152,6 +155,7 @@ class KaimingUniform(_Kaiming):
         return symmetric_recipe(self, self.bound, self.seed, form)
 
 
+@dataclass(frozen=True)
 class KaimingNormal(_Kaiming):
     """Made by `kaiming_normal`."""
 
