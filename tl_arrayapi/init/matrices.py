@@ -71,7 +71,7 @@ def _product_of_reflections(xp: Any, normal: Any, identity: Any) -> Any:
     vectors = (vectors + identity * (signs * norms)) * _inverse_root(halves, 2.0 * largest)
 
     step = max(-(-narrow // (_GROUPS * chunk)) * chunk, 1)
-    result = None
+    result: Any = None
     for start in range((narrow - 1) // step * step, -1, -step):
         stop = min(start + step, narrow)
         columns = identity[start:, start:stop] * -signs[start:stop]
