@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tl_arrayapi import init
 from tl_arrayapi.init.formats import FORMATS, FloatFormat
 from tl_arrayapi.init.recipes import Range, Symmetric
-from tl_arrayapi.init.splitmix64 import draw
+from tl_arrayapi.init.splitmix64 import Integer, draw
 
 each_format = pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
 seeds = st.integers(0, 2**64 - 1)
@@ -44,9 +44,9 @@ class Fused:
     def value(self) -> Fraction:
         return rounded(self.exact, self.form)
 
-    def __mul__(self, other: float) -> "Fused":
-        factor = rounded(Fraction(other), self.form)
-        assert factor == Fraction(other), "a constant is not of the format"
+    def __mul__(self, other: "Fused | float") -> "Fused":
+        factor = other.value if isinstance(other, Fused) else rounded(Fraction(other), self.form)
+        assert isinstance(other, Fused) or factor == Fraction(other), "a constant is not of the format"
         return Fused(self.form, self.fuses, self.value * factor, True)
 
     def __add__(self, other: "Fused | float") -> "Fused":
@@ -56,6 +56,31 @@ class Fused:
         right = other.exact if self.fuses and other.pending else other.value
         left = self.exact if self.fuses and self.pending and not other.pending else self.value
         return Fused(self.form, self.fuses, rounded(left + right, self.form))
+
+    def __sub__(self, other: "Fused | float") -> "Fused":
+        return self + (other * -1.0 if isinstance(other, Fused) else -other)
+
+
+class FusedFloats(Integer):
+    """Python's integers, whose floats are of a machine that may fuse."""
+
+    def __init__(self, form: FloatFormat, fuses: bool) -> None:
+        self.form, self.fuses = form, fuses
+
+    def floats(self, x, dtype):
+        return Fused(self.form, self.fuses, rounded(Fraction(x), self.form))
+
+
+@each_format
+@given(mean=st.floats(-100, 100), std=st.floats(1e-3, 1e3), seed=seeds)
+def test_fusing_products_into_sums_changes_no_normal_value(form, mean, std, seed):
+    compute = FORMATS[form.compute]
+    for recipe in (init.normal(mean, std, seed).recipe(form), init.normal(0.0, std, seed).recipe(form)):
+        for index in range(4):
+            found = [recipe.block(FusedFloats(compute, fuses), index, 0, form.compute).value for fuses in (False, True)]
+            assert found[0] == found[1]
+            if form.compute == "float64":
+                assert found[0] == Fraction(recipe.at(index))
 
 
 @each_format
