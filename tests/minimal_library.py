@@ -311,6 +311,10 @@ def _full(shape: Any, value: Any, dtype: DType) -> Array:
     return Array([value] * math.prod(shape), shape, dtype)
 
 
+def _filled(shape: Any, fill_value: Any, *, dtype: DType | None = None, device: Any = None) -> Array:
+    return _full(shape, fill_value, dtype or FLOAT64)
+
+
 def _zeros(shape: Any, *, dtype: DType | None = None, device: Any = None) -> Array:
     return _full(shape, 0, dtype or FLOAT64)
 
@@ -433,6 +437,7 @@ class Namespace:
             "empty": _zeros,
             "expand_dims": _expand_dims,
             "finfo": _finfo,
+            "full": _filled,
             "isdtype": _has_kind,
             "matmul": _matmul,
             "matrix_transpose": lambda x: x.mT,

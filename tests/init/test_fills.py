@@ -229,8 +229,8 @@ class Floats:
     def reshape(self, x, shape):
         return Row(np.reshape(x.host, shape))
 
-    def zeros(self, shape, dtype):
-        return Row(np.zeros(shape, dtype=dtype))
+    def full(self, shape, fill_value, dtype):
+        return Row(np.full(shape, fill_value, dtype=dtype))
 
 
 FLOATS = Floats()

@@ -168,9 +168,21 @@ class Backend:
 
     def fill(self, scheme: Any, shape: tuple[int, ...], dtype: str, device: Any, chunks: Any = None) -> Any:
         """Return an array of ``shape`` filled by an initialiser, where it will live; ``chunks`` are for lazy ones."""
-        from tl_arrayapi.init.fills import BLOCK, fill
+        from tl_arrayapi.init.fills import fill
 
-        return fill(scheme, shape, self.namespace, dtype, device, block=None if self.lazy else BLOCK)
+        def drawn(recipe: Any, shape: tuple[int, ...], dtype: str) -> Any:
+            return self.draw(recipe, shape, dtype, device)
+
+        return fill(scheme, shape, self.namespace, dtype, device, drawn=drawn)
+
+    def draw(self, recipe: Any, shape: tuple[int, ...], dtype: str, device: Any) -> Any:
+        """Return an array of ``shape`` of what ``recipe`` draws: the part of `fill` that takes time.
+
+        Bits must be those of `tl_arrayapi.init.fills.draw`, which does it with the functions of the standard.
+        """
+        from tl_arrayapi.init.fills import BLOCK, draw
+
+        return draw(recipe, shape, self.namespace, dtype, device, None if self.lazy else BLOCK)
 
     def precision(self, name: str) -> AbstractContextManager[None]:
         """Hold the precision of float32 products ("default", "high" or "highest") while the context lasts.

@@ -36,7 +36,7 @@ class Gaussian(Drawn):
     def __init__(self, mean: float, std: float, seed: int, form: FloatFormat) -> None:
         compute = FORMATS[form.compute]
         self.mean, self.std, self.seed, self.format = compute.round(mean), compute.round(std), seed, form
-        self.is_wide = compute is _WIDE
+        self.is_wide, self.is_centred = compute is _WIDE, self.mean == 0.0
         self.head, self.tail = halved(self.std, form)
         unit = 2.0 ** -(_Z_BITS + _LOW_BITS) if self.is_wide else 2.0**-_Z_BITS
         self.least = min(last_place(self.std, form) * unit, last_place(self.mean, form)) if mean else self.std * unit
@@ -60,7 +60,7 @@ class Gaussian(Drawn):
             rest = form.floats(c0_low(), dtype) - form.floats(form.shifted(form.low(slope * x), 32 - _LOW_BITS), dtype)
             rest = rest * 2.0 ** -(_Z_BITS + _LOW_BITS)
         sign = form.floats(is_upper, dtype) * 2.0 - 1.0
-        if self.mean:
+        if not self.is_centred:
             return self._shifted(form, sign, whole, rest, dtype)
         z = form.floats(whole, dtype) * 2.0**-_Z_BITS
         return sign * (z if rest is None else z + rest) * self.std

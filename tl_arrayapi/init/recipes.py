@@ -118,6 +118,7 @@ class Range(Drawn):
         # The width in the format's precision, as an upper and a lower part of half as many bits.
         width = _leading(hi - lo, form.precision, round)
         self.head, self.tail = halved(width, form)
+        self.has_tail = self.tail != 0.0
         self.least = min(last_place(width, form) * 2.0**-form.bits, last_place(lo, form))
 
     def _values(self, upper: Any, lower: Any) -> Any:
@@ -125,7 +126,7 @@ class Range(Drawn):
         upper *= 2.0 ** (self.format.bits // 2 - self.format.bits)
         lower *= 2.0**-self.format.bits
         values = lower * self.head
-        if self.tail:
+        if self.has_tail:
             values = lower * self.tail + (values + upper * self.tail)
         return values + upper * self.head + self.lo
 

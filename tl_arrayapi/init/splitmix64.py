@@ -233,7 +233,10 @@ class Limbs(Form):
         low = offsets + low_base
         # The carry out of the top bit, written without comparing: signed integers would compare wrongly.
         carry = self.shifted((offsets & low_base) | ((offsets | low_base) & ~low), 31)
-        high = carry + self.constant(base >> 32)
+        return self.mixed(carry + self.constant(base >> 32), low)
+
+    def mixed(self, high: Any, low: Any) -> Any:
+        """Return the lower half of the words whose halves, the golden number added, are given."""
         high, low = self._times(*self._folded(high, low, 30), _FIRST)
         high, low = self._times(*self._folded(high, low, 27), _SECOND)
         return self._folded(high, low, 31)[1]

@@ -15,6 +15,9 @@ from tl_arrayapi.backends.host import HostBackend
 from tl_arrayapi.backends.program import Program, Runtime
 from tl_arrayapi.errors import BackendError, ShapeError
 from tl_arrayapi.graph.graph import Graph
+from tl_arrayapi.init.formats import float_format
+from tl_arrayapi.init.recipes import Payload, Whole
+from tl_arrayapi.init.schemes import as_scheme
 
 __all__ = ["DaskBackend"]
 
@@ -61,10 +64,17 @@ class DaskBackend(HostBackend):
         if not shape or 0 in shape:
             return self.from_host(functions.fill_box(scheme, shape, [(0, n) for n in shape], dtype), dtype)
         sizes = functions.chunk_sizes(shape, chunks, kind)
+        recipe = as_scheme(scheme).recipe(float_format(dtype))
+        if isinstance(recipe, Payload):
+            # The values are the client's: chunks of them go out, and not all of them with each task.
+            values = numpy.asarray(recipe.values, kind).reshape(shape)
+            return dask.array.from_array(values, chunks=sizes, name=False)
+        made_in = tuple((n,) for n in shape) if isinstance(recipe, Whole) else sizes
         meta = numpy.empty((0,) * len(shape), kind)
-        return dask.array.map_blocks(
-            functions.fill_block, scheme, shape, dtype, chunks=sizes, dtype=kind, meta=meta, name=None
+        made = dask.array.map_blocks(
+            functions.fill_block, scheme, shape, dtype, chunks=made_in, dtype=kind, meta=meta, name=None
         )
+        return made.rechunk(sizes)
 
     def to_host(self, array: Any) -> numpy.ndarray[Any, Any]:
         """Compute ``array``."""

@@ -128,7 +128,8 @@ def fill_box(
 ) -> numpy.ndarray[Any, Any]:
     """Return the part of an array of ``shape`` that lies in ``box``, a (start, stop) an axis."""
     from tl_arrayapi.backends.registry import get
-    from tl_arrayapi.init import fills
 
+    host: Any = get(None)
     starts, stops = [start for start, _ in box], [stop for _, stop in box]
-    return numpy.asarray(fills.fill_box(scheme, shape, starts, stops, get(None).namespace, dtype))
+    found: numpy.ndarray[Any, Any] = host.fill_box(scheme, shape, starts, stops, dtype)
+    return found

@@ -10,8 +10,10 @@ import jax.scipy.special
 import numpy
 
 from tl_arrayapi.backends.base import Backend, numpy_dtype_name
+from tl_arrayapi.backends.jax.fills import filled
 from tl_arrayapi.backends.jax.program import JaxProgram
 from tl_arrayapi.backends.program import Program, Runtime
+from tl_arrayapi.backends.registry import get
 from tl_arrayapi.backends.special import on_the_host
 from tl_arrayapi.errors import DeviceError, DTypeError
 from tl_arrayapi.graph.graph import Graph
@@ -83,6 +85,14 @@ class JaxBackend(Backend):
     def result(self, array: Any) -> Any:
         """Return ``array``: JAX's arrays are immutable."""
         return array
+
+    def draw(self, recipe: Any, shape: tuple[int, ...], dtype: str, device: Any) -> Any:
+        """Fill in one compiled function, on the device or over a sharding's; numbers that XLA would flush to zero come
+        from the host.
+        """
+        if recipe.is_tiny:
+            return self.from_host(get(None).draw(recipe, shape, recipe.format.compute, None), dtype, device)
+        return filled(recipe, shape, self.dtype(dtype), device)
 
     def precision(self, name: str) -> AbstractContextManager[None]:
         """Hold JAX's own setting."""

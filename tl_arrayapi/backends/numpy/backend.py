@@ -1,16 +1,18 @@
 """The NumPy backend."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy
 
 from tl_arrayapi.backends.host import HostBackend
+from tl_arrayapi.backends.numpy import fills
 from tl_arrayapi.backends.numpy.functions import FUNCTIONS
 from tl_arrayapi.backends.numpy.lowering import NumPyProgram
 from tl_arrayapi.backends.program import Program, Runtime
 from tl_arrayapi.backends.special import scipy_function
 from tl_arrayapi.graph.graph import Graph
+from tl_arrayapi.init.fills import fill_box as portable_box
 
 __all__ = ["NumPyBackend"]
 
@@ -97,6 +99,31 @@ class NumPyBackend(HostBackend):
         start = -space.ctypes.data % 64
         whole = space[start : start + size * dtype.itemsize].view(dtype)
         return whole, numpy.asarray(memoryview(whole))
+
+    def draw(self, recipe: Any, shape: tuple[int, ...], dtype: str, device: Any) -> Any:
+        """Fill new memory, block by block."""
+        out = numpy.empty(shape, dtype)
+        fills.fill_into(out.reshape(-1), recipe)
+        return out
+
+    def fill_into(self, out: Any, recipe: Any, threads: int | None = None) -> None:
+        """Write what ``recipe`` draws into an array of one axis, uint16 where its format is bfloat16: see
+        `fills.fill_into`. Libraries whose memory NumPy can view fill it so.
+        """
+        fills.fill_into(out, recipe, threads=threads)
+
+    def fill_box(
+        self, scheme: Any, shape: tuple[int, ...], start: Sequence[int], stop: Sequence[int], dtype: str
+    ) -> numpy.ndarray[Any, Any]:
+        """Return a part of the array that `fill` makes, computed in this thread: other parts have theirs."""
+
+        def drawn(recipe: Any, shape: tuple[int, ...], start: Sequence[int], stop: Sequence[int], dtype: str) -> Any:
+            out = numpy.empty([b - a for a, b in zip(start, stop, strict=True)], dtype)
+            fills.fill_box(out, recipe, shape, start)
+            return out
+
+        found = portable_box(scheme, shape, start, stop, self.namespace, dtype, drawn=drawn)
+        return numpy.asarray(found)
 
     def lower(self, graph: Graph, runtime: Runtime) -> Program:
         """Return ``graph`` as calls on memory that is allocated beforehand; not ``fast``, as the functions of eager."""

@@ -10,6 +10,7 @@ from array_api_compat import torch as compat
 
 from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.backends.program import Program, Runtime
+from tl_arrayapi.backends.registry import get
 from tl_arrayapi.backends.special import on_the_host
 from tl_arrayapi.backends.torch.program import TorchProgram
 from tl_arrayapi.errors import ArgumentError, BackendError, DTypeError, WatchedError
@@ -167,6 +168,17 @@ class TorchBackend(Backend):
             return None
         version = array._version
         return lambda: array._version == version
+
+    def draw(self, recipe: Any, shape: tuple[int, ...], dtype: str, device: Any) -> Any:
+        """Fill the host's memory as NumPy's; elsewhere, compute on the device."""
+        out = torch.empty(shape, dtype=self.dtype(dtype), device=device)
+        if out.device.type != "cpu":
+            return super().draw(recipe, shape, dtype, device)
+        flat = out.view(-1)
+        host: Any = get(None)
+        bits = flat.view(torch.uint16) if dtype == "bfloat16" else flat
+        host.fill_into(bits.numpy(), recipe, torch.get_num_threads())
+        return out
 
     @contextmanager
     def precision(self, name: str) -> Iterator[None]:
