@@ -122,10 +122,11 @@ def _text(path: Path) -> str:
 
 # ---------------------------------------------------------------- what JSON allows, and a plan does not
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise PlanError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice: keep one")
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise PlanError(f"the key {_shown(key)} is there twice: keep one")
+        found[key] = value
     return found
 
 
@@ -136,18 +137,24 @@ def _refuse_constant(word: str) -> NoReturn:
 def _finite(digits: str) -> float:
     number = float(digits)
     if number in (float("inf"), float("-inf")):
-        raise PlanError(f"{_shown(digits)} is beyond what a float can hold")
+        raise PlanError(f"{_cut(digits)} is beyond what a float can hold")
     return number
 
 
 def _short(digits: str) -> int:
     if len(digits.lstrip("-")) > _LONGEST:
-        raise PlanError(f"{_shown(digits)} has {len(digits)} digits: shapes, fans and seeds have {_LONGEST} at most")
+        raise PlanError(f"{_cut(digits)} has {len(digits)} digits: shapes, fans and seeds have {_LONGEST} at most")
     return int(digits)
 
 
-def _shown(digits: str) -> str:
-    return digits if len(digits) <= 40 else f"{digits[:20]}..."
+def _shown(value: Any) -> str:
+    """Return a value of the file for a message: a hostile one is long, or has escape codes."""
+    # Cut before it is written out, and after: every character may become ten.
+    return _cut(repr(value[:100] if isinstance(value, str | list) else value))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 # ---------------------------------------------------------------- from a document to entries
@@ -155,10 +162,12 @@ def _columns(document: Any) -> tuple[list[_Shape], list[FloatInit], list[str]]:
     where = "the plan"
     _check_keys(document, ["format", "version", "parameters"], ["format", "version", "parameters"], where)
     if document["format"] != FORMAT:
-        raise PlanError(f"format is {document['format']!r}, and a plan's is {FORMAT!r}: this is a file of another kind")
+        raise PlanError(
+            f"format is {_shown(document['format'])}, and a plan's is {FORMAT!r}: this is a file of another kind"
+        )
     if not _is_integer(document["version"]) or document["version"] != VERSION:
         raise PlanError(
-            f"version is {document['version']!r}, and this library reads {VERSION}: use the one that wrote it"
+            f"version is {_shown(document['version'])}, and this library reads {VERSION}: use the one that wrote it"
         )
     if not isinstance(document["parameters"], list):
         raise PlanError("parameters is not a list: it holds one object for each parameter")
@@ -169,20 +178,20 @@ def _columns(document: Any) -> tuple[list[_Shape], list[FloatInit], list[str]]:
 def _entry(item: Any, where: str) -> _Entry:
     _check_keys(item, ["name", "shape", "init"], ["name", "shape", "init"], where)
     if not isinstance(item["name"], str):
-        raise PlanError(f"{where}.name is {item['name']!r}, not a string")
+        raise PlanError(f"{where}.name is {_shown(item['name'])}, not a string")
     shape = item["shape"]
     if not isinstance(shape, list) or not all(map(_is_integer, shape)):
-        raise PlanError(f"{where}.shape is {shape!r}, not a list of integers")
+        raise PlanError(f"{where}.shape is {_shown(shape)}, not a list of integers")
     return item["name"], tuple(shape), _init(item["init"], f"{where}.init")
 
 
 def _init(item: Any, where: str) -> FloatInit:
     if not isinstance(item, dict) or not isinstance(item.get("scheme"), str):
         _check_keys(item, list(item) if isinstance(item, dict) else [], ["scheme"], where, known=["scheme"])
-        raise PlanError(f"{where}.scheme is {item['scheme']!r}, not a string")
+        raise PlanError(f"{where}.scheme is {_shown(item['scheme'])}, not a string")
     name = item["scheme"]
     if name not in _SCHEMES:
-        raise PlanError(f"{where}.scheme is {name!r}, which is not known{_nearest(name, list(_SCHEMES))}")
+        raise PlanError(f"{where}.scheme is {_shown(name)}, which is not known{_nearest(name, list(_SCHEMES))}")
     parameters = inspect.signature(_SCHEMES[name]).parameters
     required = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
     _check_keys(item, ["scheme", *parameters], ["scheme", *required], where)
@@ -200,7 +209,7 @@ def _check_setting(key: str, value: Any, where: str) -> None:
         if not isinstance(value, list) or not all(map(_is_number, value)):
             raise PlanError(f"{where} is not a list of numbers")
     elif not (_is_integer(value) if key in _INTEGERS else _is_number(value)):
-        raise PlanError(f"{where} is {value!r}, not {'an integer' if key in _INTEGERS else 'a number'}")
+        raise PlanError(f"{where} is {_shown(value)}, not {'an integer' if key in _INTEGERS else 'a number'}")
 
 
 def _check_keys(item: Any, allowed: list[str], required: list[str], where: str, known: list[str] | None = None) -> None:
@@ -209,13 +218,13 @@ def _check_keys(item: Any, allowed: list[str], required: list[str], where: str, 
     missing = [key for key in required if key not in item]
     for key in item:
         if key not in allowed or (missing and known and key not in known):
-            raise PlanError(f"{where} has the unknown key {key!r}{_nearest(key, known or allowed)}")
+            raise PlanError(f"{where} has the unknown key {_shown(key)}{_nearest(key, known or allowed)}")
     if missing:
         raise PlanError(f"{where} lacks {', '.join(map(repr, missing))}")
 
 
 def _nearest(word: str, known: list[str]) -> str:
-    found = difflib.get_close_matches(word, known, 1, 0.5)
+    found = difflib.get_close_matches(word[:100], known, 1, 0.5)
     return f": did you mean {found[0]!r}?" if found else f": there are {', '.join(known)}"
 
 
