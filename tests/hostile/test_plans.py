@@ -88,7 +88,7 @@ def test_a_shape_nested_about_as_deeply_as_python_s_stack(refused, depth):
     [
         (document(format="safetensors"), "safetensors.* another kind"),
         (document(format=None), "format is None"),
-        (document(version=2), "version is 2"),
+        (document(version=3), "version is 3"),
         (document(version="1"), "version"),
         (document(parameters={}), "not a list"),
         (document(parameters=[3]), r"parameters\[0\] is not an object"),

@@ -10,25 +10,30 @@ from hypothesis import strategies as st
 
 from tl_arrayapi import init
 from tl_arrayapi.errors import PlanError
-from tl_arrayapi.init import plan_json
+from tl_arrayapi.init.schemes import MAKERS
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 seeds = st.integers(0, 2**64 - 1)
 fans = st.integers(1, 2**53)
+gains = st.floats(1e-3, 1e3)
 schemes = st.one_of(
     st.just(init.zeros()),
     st.just(init.ones()),
     st.builds(lambda lo, seed: init.uniform(lo, math.nextafter(lo, math.inf), seed), st.floats(-1e300, 1e300), seeds),
-    st.builds(init.xavier_uniform, fans, fans, seeds),
-    st.builds(init.kaiming_uniform, fans, seeds),
+    st.builds(init.constant, finite),
+    st.builds(init.xavier_uniform, fans, fans, seeds, gains),
+    st.builds(init.xavier_normal, fans, fans, seeds, gains),
+    st.builds(init.kaiming_uniform, fans, seeds, gains, st.sampled_from(["fan_in", "fan_out"]), fans),
+    st.builds(init.kaiming_normal, fans, seeds, gains),
     st.builds(init.normal, st.floats(-1e300, 1e300), st.floats(0, 1e300), seeds),
+    st.builds(init.truncated_normal, st.just(0.0), st.floats(0.5, 2), st.floats(-3, -1), st.floats(1, 3), seeds),
     st.builds(init.flat, st.lists(finite, min_size=3, max_size=3)),
 )
 
 
 def document(init_=None, **changes):
     entry = {"name": "w", "shape": [3], "init": {"scheme": "zeros"} if init_ is None else init_}
-    return {"format": "tl_arrayapi.plan", "version": 1, "parameters": [entry]} | changes
+    return {"format": "tl_arrayapi.plan", "version": 2, "parameters": [entry]} | changes
 
 
 def read(path, text):
@@ -64,6 +69,17 @@ def test_floats_and_seeds_are_kept_exactly(path):
 def test_the_file_is_the_documented_one(path):
     init.Plan([(3,)], [init.uniform(-1, 1, seed=9)], ["w"]).to_json(path)
     assert json.loads(path.read_text()) == document({"scheme": "uniform", "lo": -1.0, "hi": 1.0, "seed": 9})
+
+
+def test_what_version_1_wrote_is_read(path):
+    old = document({"scheme": "kaiming_uniform", "fan_in": 3, "seed": 9}, version=1)
+    assert read(path, json.dumps(old)).to_list() == [init.kaiming_uniform(3, seed=9)]
+
+
+def test_a_square_of_its_own_scheme_is_kept(path):
+    plan = init.Plan([(3, 3), (3, 3)], [init.eye(), init.orthogonal(gain=0.5, seed=2**63)])
+    plan.to_json(path)
+    assert init.Plan.from_json(path) == plan
 
 
 def test_settings_that_have_a_default_may_be_left_out_and_integers_stand_for_floats(path):
@@ -117,5 +133,36 @@ def test_a_folder_or_a_missing_folder_is_no_place_for_a_plan(tmp_path):
     assert list(tmp_path.iterdir()) == [dangling]
 
 
+# ---------------------------------------------------------------- settings
+@pytest.mark.parametrize(
+    ("init_", "message"),
+    [
+        ({"scheme": "xavier_uniform", "fan_in": 3, "fan_out": 3, "gain": "relu"}, "gain is 'relu', not a number"),
+        ({"scheme": "xavier_uniform", "fan_in": 3, "fan_out": 3, "gain": 0}, "gain"),
+        ({"scheme": "kaiming_normal", "fan_in": 3, "mode": "fan_on"}, "mode is 'fan_on', not one of fan_in, fan_out"),
+        ({"scheme": "kaiming_normal", "fan_in": 3, "mode": []}, "mode is"),
+        ({"scheme": "kaiming_normal", "fan_in": 3, "mode": "fan_out"}, "fan_out"),
+        ({"scheme": "kaiming_normal", "fan_in": 3, "fan_out": None}, "fan_out is None"),
+        ({"scheme": "eye"}, "'w'"),
+    ],
+    ids=lambda value: str(value)[:30] if isinstance(value, str) else "",
+)
+def test_a_setting_of_another_kind_is_refused(path, init_, message):
+    with pytest.raises(PlanError, match=message):
+        read(path, json.dumps(document(init_)))
+
+
+@pytest.mark.parametrize("version", [0, 3, -1])
+def test_a_version_that_is_not_known_is_refused(path, version):
+    with pytest.raises(PlanError, match=f"version is {version}, and this library reads 1 and 2"):
+        read(path, json.dumps(document(version=version)))
+
+
+def kinds(kind):
+    """Yield the classes of initialisers below ``kind``, those with a name."""
+    for found in kind.__subclasses__():
+        yield from [found.name] if hasattr(found, "name") else kinds(found)
+
+
 def test_every_initialiser_can_be_written():
-    assert set(plan_json._SCHEMES) == {scheme.name for scheme in init.FloatInit.__subclasses__()}
+    assert set(MAKERS) == set(kinds(init.FloatInit))

@@ -7,7 +7,7 @@ differentiation.
 
 import importlib
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
@@ -50,6 +50,7 @@ def numpy_dtype_name(dtype: Any, library: str) -> str:
     return name
 
 
+_HOST_BLOCK = 2**20  # elements
 _NOT_THROUGH_DLPACK = (AttributeError, TypeError, BufferError, NotImplementedError, RuntimeError, ValueError)
 
 
@@ -279,6 +280,18 @@ class Backend:
                 f"arrays of {self.name} cannot be read on the host ({error}): give the library a backend with a to_host"
             ) from error
         return numpy.asarray(values, dtype=name).reshape(array.shape)
+
+    def host_blocks(self, array: Any) -> Iterator[numpy.ndarray[Any, Any]]:
+        """Yield the values of ``array`` in row-major order, in NumPy arrays of one axis and some megabytes, to be read.
+
+        What the host lacks, bfloat16, comes as float32, which holds it exactly.
+        """
+        xp = self.namespace
+        count = math.prod(array.shape)
+        flat, wide = xp.reshape(array, (count,)), self.dtype_name(array.dtype) == "bfloat16"
+        for start in range(0, count, _HOST_BLOCK):
+            block = flat[start : min(start + _HOST_BLOCK, count)]
+            yield self.to_host(xp.astype(block, xp.float32) if wide else block)
 
     def from_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:
         """Copy a NumPy array to the library, as ``dtype`` (its own where None), on ``device``.

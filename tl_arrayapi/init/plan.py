@@ -7,18 +7,23 @@ is imported when one is asked for: importing the package shall take no time.
 
 import dataclasses
 import functools
-import struct
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, TypeVar
 
 from tl_arrayapi.errors import PlanError, ShapeError
-from tl_arrayapi.init.fans import as_shape
+from tl_arrayapi.init.fans import as_shape, element_count
 from tl_arrayapi.init.fills import check_fill, materialize
-from tl_arrayapi.init.schemes import FloatInit, as_scheme, zeros
+from tl_arrayapi.init.messages import shown
+from tl_arrayapi.init.rules import Rule, chosen
+from tl_arrayapi.init.schemes import FloatInit, as_scheme
+from tl_arrayapi.init.seeds import derived_seeds
 from tl_arrayapi.init.splitmix64 import as_seed
 
 __all__ = ["Plan", "apply_list"]
+
+_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,19 +65,32 @@ class Plan:
         return cls(shapes, inits)
 
     @classmethod
-    def for_module(
-        cls, definition: Any, scheme: FloatInit | Callable[[tuple[int, ...], int], FloatInit], seed: SupportsIndex = 0
-    ) -> "Plan":
+    def for_module(cls, definition: Any, scheme: Rule | Mapping[str, Rule], seed: SupportsIndex = 0) -> "Plan":
         """Make a plan for a module definition, with a seed of its own for every parameter.
 
-        ``scheme`` is a function of (shape, seed), such as `xavier_for`: it is asked for every parameter of rank 2 or
-        more, and scalars and vectors, which are mostly biases, get `zeros`. Or it is one initialiser, used for every
-        parameter with its seed replaced. A parameter's seed is made of ``seed``, its position and its name, so equal
-        shapes get different values, and a parameter keeps its values when others change their shape.
+        ``scheme`` is one initialiser, used for every parameter with its seed replaced; or a function of (shape, seed),
+        such as `xavier_for`: it is asked for every parameter of rank 2 or more, and scalars and vectors, which are
+        mostly biases, get `zeros`. Or it is a mapping from patterns of names to these: the first pattern that a name
+        matches counts, as in ``fnmatch`` and with regard to case. A pattern that is a name matches that name, whatever
+        brackets are in it. ``{"*": scheme}`` is the same as ``scheme``; a function under any other pattern is asked for
+        scalars and vectors as well. Raise PlanError, naming all of them, for parameters without a rule and rules
+        without a parameter.
+
+        A parameter's seed is made of ``seed``, its position and its name, so equal shapes get different values, and a
+        parameter keeps its values when others change their shape. No two parameters share any part of a stream (should
+        two come to, once in some 2**63 draws, the later one gets another seed).
+
+        >>> from types import SimpleNamespace
+        >>> from tl_arrayapi import init
+        >>> definition = SimpleNamespace(param_names=["in.w", "in.b", "out.w"], param_shapes=[(4, 2), (4,), (1, 4)])
+        >>> rules = {"out.*": init.zeros(), "*.b": lambda shape, seed: init.uniform(-1, 1, seed), "*": init.xavier_for}
+        >>> [chosen.name for chosen in Plan.for_module(definition, rules).inits]
+        ['xavier_uniform', 'uniform', 'zeros']
         """
-        shapes, names = list(definition.param_shapes), list(definition.param_names)
-        seeds = [_derived_seed(as_seed(seed), position, name) for position, name in enumerate(names)]
-        return cls(shapes, [_seeded(scheme, as_shape(s), own) for s, own in zip(shapes, seeds, strict=True)], names)
+        shapes, names = list(map(as_shape, definition.param_shapes)), list(definition.param_names)
+        _check_names(tuple(names))
+        counts = [_explained(name, functools.partial(element_count, s)) for name, s in zip(names, shapes, strict=True)]
+        return cls(shapes, chosen(scheme, shapes, names, derived_seeds(as_seed(seed), names, counts)), names)
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -86,17 +104,46 @@ class Plan:
         called = f"param{len(self)}" if name is None else name
         return Plan((*self.shapes, shape), (*self.inits, init), (*self.names, called))
 
-    def fill(self, xp: Any = None, dtype: Any = "float32", device: Any = None) -> list[Any]:
+    def summary(self) -> str:
+        """Return a table of the parameters: name, shape, elements, and how each is filled.
+
+        >>> from tl_arrayapi import init
+        >>> print(Plan([(2, 3)], [init.xavier_for((2, 3), seed=1)], ["w"]).summary())
+        parameter  shape   elements  initialiser
+        w          (2, 3)         6  xavier_uniform(fan_in=3, fan_out=2, seed=1)
+        6 elements
+        """
+        counts = [math.prod(shape) for shape in self.shapes]
+        rows = [
+            (name, str(shape), f"{count:,}", _call(init))
+            for name, shape, count, init in zip(self.names, self.shapes, counts, self.inits, strict=True)
+        ]
+        rows.insert(0, ("parameter", "shape", "elements", "initialiser"))
+        wide = [max(len(row[i]) for row in rows) for i in range(3)]
+        lines = [f"{a.ljust(wide[0])}  {b.ljust(wide[1])}  {c.rjust(wide[2])}  {d}" for a, b, c, d in rows]
+        return "\n".join([*lines, f"{sum(counts):,} elements"])
+
+    def check(self, dtype: str) -> None:
+        """Raise PlanError, naming the parameter, where an initialiser has values that the dtype cannot hold."""
+        for shape, init, called in zip(self.shapes, self.inits, self.names, strict=True):
+            _explained(called, functools.partial(check_fill, init, shape, dtype))
+
+    def fill(self, xp: Any = None, dtype: Any = "float32", device: Any = None, *, chunks: Any = None) -> list[Any]:
         """Return the filled arrays, in the library ``xp`` (NumPy where None), on ``device``.
 
-        Every parameter is checked before the first is filled.
+        ``chunks`` are those of every array, as the library takes them, where it is a lazy one. Every parameter is
+        checked before the first is filled.
         """
         from tl_arrayapi import backends
 
         name = dtype if isinstance(dtype, str) else backends.get(xp).dtype_name(dtype)
-        for shape, init, called in zip(self.shapes, self.inits, self.names, strict=True):
-            _explained(called, functools.partial(check_fill, init, shape, name))
-        return [materialize(init, shape, xp, name, device) for shape, init in zip(self.shapes, self.inits, strict=True)]
+        self.check(name)
+        return [array for _, array in self._filled(xp, name, device, chunks)]
+
+    def _filled(self, xp: Any, dtype: str, device: Any, chunks: Any) -> Iterator[tuple[str, Any]]:
+        """Yield the names and the arrays, each filled when it is asked for."""
+        for shape, init, name in zip(self.shapes, self.inits, self.names, strict=True):
+            yield name, materialize(init, shape, xp, dtype, device, chunks)
 
     def apply(self, module: Any) -> None:
         """Fill the parameters of a ScalarModule, where they live: all of them, or none where one fails.
@@ -122,29 +169,31 @@ class Plan:
 
         return read_plan(path, cls)
 
-    def digest(self, xp: Any = None, dtype: Any = "float32") -> str:
+    @staticmethod
+    def json_schema() -> dict[str, Any]:
+        """Return the JSON Schema (draft 2020-12) of the files that `from_json` reads.
+
+        It is also a file of the package, ``tl_arrayapi/init/plan.schema.json``, for tools that know no Python.
+        """
+        from tl_arrayapi.init.plan_schema import plan_schema
+
+        return plan_schema()
+
+    def digest(self, xp: Any = None, dtype: Any = "float32", device: Any = None, *, chunks: Any = None) -> str:
         """Return the SHA-256, in hexadecimal, of the parameters that the plan makes: their names, shapes and values.
 
-        Hashed are, for each parameter in order: its name, the name of the dtype, its shape and its values. A name is
-        its length in bytes and its UTF-8 bytes; a shape is its rank and its dimensions; values are their length in
-        bytes and the elements in row-major order. Every length and dimension is 8 bytes; all numbers are little-endian.
-        It is equal on every library, unless the plan has a `normal`, whose values agree to rounding.
+        It is equal on every library and device that has the dtype, and for all ``chunks``. The parameters are filled
+        where they live, one after another, and read in blocks of some megabytes; those of a lazy library are computed
+        in parts, so that a plan may be larger than the memory. `tl_arrayapi.init.digest` says what is hashed, byte by
+        byte.
         """
-        import hashlib
-
         from tl_arrayapi import backends
+        from tl_arrayapi.init.digest import digest_of
 
         backend = backends.get(xp)
-        kind = dtype if isinstance(dtype, str) else backend.dtype_name(dtype)
-        state = hashlib.sha256()
-        for name, shape, init in zip(self.names, self.shapes, self.inits, strict=True):
-            host = backend.to_host(materialize(init, shape, xp, kind))
-            values = host.astype(host.dtype.newbyteorder("<"), copy=False).tobytes(order="C")
-            for text in (name.encode(), kind.encode()):
-                state.update(struct.pack("<Q", len(text)) + text)
-            state.update(struct.pack(f"<Q{len(shape)}QQ", len(shape), *shape, len(values)))
-            state.update(values)
-        return state.hexdigest()
+        name = dtype if isinstance(dtype, str) else backend.dtype_name(dtype)
+        self.check(name)
+        return digest_of(self._filled(xp, name, device, chunks), backend, name)
 
 
 def apply_list(module: Any, inits: Iterable[FloatInit]) -> None:
@@ -173,21 +222,27 @@ def _check_length(what: str, count: int, shapes: tuple[tuple[int, ...], ...]) ->
 
 
 def _check_names(names: tuple[Any, ...]) -> None:
+    positions: dict[str, int] = {}
     for position, name in enumerate(names):
         if not isinstance(name, str) or not name or not name.isprintable():
-            raise PlanError(f"a parameter's name is a printable string, got {name!r} for parameter {position}")
-        if name in names[:position]:
-            raise PlanError(
-                f"two parameters are called {name!r}, {names.index(name)} and {position}: names are distinct"
-            )
+            raise PlanError(f"a parameter's name is a printable string, got {shown(name)} for parameter {position}")
+        if (first := positions.setdefault(name, position)) != position:
+            raise PlanError(f"two parameters are called {shown(name)}, {first} and {position}: names are distinct")
 
 
-def _explained(name: str, check: Callable[[], object]) -> None:
+def _call(init: FloatInit) -> str:
+    """Write how an initialiser is made."""
+    given = init.settings().items()
+    words = [f"{len(x)} values" if isinstance(x, list) else f"{key}={x}" for key, x in given]
+    return f"{init.name}({', '.join(words)})"
+
+
+def _explained(name: str, check: Callable[[], _T]) -> _T:
     """Run a check of one parameter, so that its error names the parameter."""
     try:
-        check()
+        return check()
     except (PlanError, ShapeError) as error:
-        raise PlanError(f"parameter {name!r}: {error}") from error
+        raise PlanError(f"parameter {shown(name)}: {error}") from error
 
 
 def _difference(given: tuple[tuple[int, ...], ...], wanted: tuple[tuple[int, ...], ...]) -> str:
@@ -195,20 +250,3 @@ def _difference(given: tuple[tuple[int, ...], ...], wanted: tuple[tuple[int, ...
         return f"the plan has {len(given)} shapes, the module {len(wanted)}"
     wrong = [f"parameter {i} is {b}, not {a}" for i, (a, b) in enumerate(zip(given, wanted, strict=True)) if a != b]
     return "; ".join(wrong)
-
-
-def _derived_seed(seed: int, position: int, name: str) -> int:
-    import hashlib
-
-    data = struct.pack("<QQ", seed, position) + name.encode()
-    return int.from_bytes(hashlib.sha256(data).digest()[:8], "little")
-
-
-def _seeded(
-    scheme: FloatInit | Callable[[tuple[int, ...], int], FloatInit], shape: tuple[int, ...], seed: int
-) -> FloatInit:
-    if isinstance(scheme, FloatInit):
-        return dataclasses.replace(scheme, seed=seed) if hasattr(scheme, "seed") else scheme  # type: ignore[type-var]
-    if not callable(scheme):
-        raise PlanError(f"scheme is an initialiser, or a function of (shape, seed) such as xavier_for, got {scheme!r}")
-    return as_scheme(scheme(shape, seed)) if len(shape) >= 2 else zeros()

@@ -1,13 +1,13 @@
 """Plans as JSON files: written at once or not at all, and read with suspicion.
 
-A file is ``{"format": "tl_arrayapi.plan", "version": 1, "parameters": [{"name", "shape", "init"}, ...]}``, where
-``init`` holds the name of the scheme and its settings. Floats are written in the shortest form that reads back the
-same, seeds as integers. Whatever else a file may hold, reading it ends in a PlanError that names the place.
+A file is ``{"format": "tl_arrayapi.plan", "version": 2, "parameters": [{"name", "shape", "init"}, ...]}``, where
+``init`` holds the name of the scheme and its settings; `plan_schema` has all of it as a JSON Schema. Floats are written
+in the shortest form that reads back the same, seeds as integers. Whatever else a file may hold, reading it ends in a
+PlanError that names the place.
 """
 
 import contextlib
 import difflib
-import inspect
 import json
 import os
 import shutil
@@ -16,31 +16,16 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from tl_arrayapi.errors import PlanError, ShapeError
-from tl_arrayapi.init import schemes
-from tl_arrayapi.init.schemes import FloatInit
+from tl_arrayapi.init.messages import cut, shown
+from tl_arrayapi.init.plan_schema import FORMAT, SETTINGS, VERSION, VERSIONS, settings_of
+from tl_arrayapi.init.schemes import MAKERS, FloatInit
 
-__all__ = ["FORMAT", "VERSION", "read_plan", "write_plan"]
-
-FORMAT = "tl_arrayapi.plan"
-VERSION = 1
+__all__ = ["read_plan", "write_plan"]
 
 _P = TypeVar("_P")
 _Shape = tuple[int, ...]
 _Entry = tuple[str, _Shape, FloatInit]
 
-_SCHEMES: dict[str, Callable[..., FloatInit]] = {
-    make.__name__: make
-    for make in (
-        schemes.zeros,
-        schemes.ones,
-        schemes.uniform,
-        schemes.xavier_uniform,
-        schemes.kaiming_uniform,
-        schemes.normal,
-        schemes.flat,
-    )
-}
-_INTEGERS = {"seed", "fan_in", "fan_out"}
 # No shape, fan or seed has more digits.
 _LONGEST = 20
 
@@ -125,7 +110,7 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise PlanError(f"the key {_shown(key)} is there twice: keep one")
+            raise PlanError(f"the key {shown(key)} is there twice: keep one")
         found[key] = value
     return found
 
@@ -137,24 +122,14 @@ def _refuse_constant(word: str) -> NoReturn:
 def _finite(digits: str) -> float:
     number = float(digits)
     if number in (float("inf"), float("-inf")):
-        raise PlanError(f"{_cut(digits)} is beyond what a float can hold")
+        raise PlanError(f"{cut(digits)} is beyond what a float can hold")
     return number
 
 
 def _short(digits: str) -> int:
     if len(digits.lstrip("-")) > _LONGEST:
-        raise PlanError(f"{_cut(digits)} has {len(digits)} digits: shapes, fans and seeds have {_LONGEST} at most")
+        raise PlanError(f"{cut(digits)} has {len(digits)} digits: shapes, fans and seeds have {_LONGEST} at most")
     return int(digits)
-
-
-def _shown(value: Any) -> str:
-    """Return a value of the file for a message: a hostile one is long, or has escape codes."""
-    # Cut before it is written out, and after: every character may become ten.
-    return _cut(repr(value[:100] if isinstance(value, str | list) else value))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 # ---------------------------------------------------------------- from a document to entries
@@ -163,11 +138,12 @@ def _columns(document: Any) -> tuple[list[_Shape], list[FloatInit], list[str]]:
     _check_keys(document, ["format", "version", "parameters"], ["format", "version", "parameters"], where)
     if document["format"] != FORMAT:
         raise PlanError(
-            f"format is {_shown(document['format'])}, and a plan's is {FORMAT!r}: this is a file of another kind"
+            f"format is {shown(document['format'])}, and a plan's is {FORMAT!r}: this is a file of another kind"
         )
-    if not _is_integer(document["version"]) or document["version"] != VERSION:
+    if not _is_integer(document["version"]) or document["version"] not in VERSIONS:
+        known = " and ".join(map(str, VERSIONS))
         raise PlanError(
-            f"version is {_shown(document['version'])}, and this library reads {VERSION}: use the one that wrote it"
+            f"version is {shown(document['version'])}, and this library reads {known}: use the one that wrote it"
         )
     if not isinstance(document["parameters"], list):
         raise PlanError("parameters is not a list: it holds one object for each parameter")
@@ -178,38 +154,46 @@ def _columns(document: Any) -> tuple[list[_Shape], list[FloatInit], list[str]]:
 def _entry(item: Any, where: str) -> _Entry:
     _check_keys(item, ["name", "shape", "init"], ["name", "shape", "init"], where)
     if not isinstance(item["name"], str):
-        raise PlanError(f"{where}.name is {_shown(item['name'])}, not a string")
+        raise PlanError(f"{where}.name is {shown(item['name'])}, not a string")
     shape = item["shape"]
     if not isinstance(shape, list) or not all(map(_is_integer, shape)):
-        raise PlanError(f"{where}.shape is {_shown(shape)}, not a list of integers")
+        raise PlanError(f"{where}.shape is {shown(shape)}, not a list of integers")
     return item["name"], tuple(shape), _init(item["init"], f"{where}.init")
 
 
 def _init(item: Any, where: str) -> FloatInit:
     if not isinstance(item, dict) or not isinstance(item.get("scheme"), str):
         _check_keys(item, list(item) if isinstance(item, dict) else [], ["scheme"], where, known=["scheme"])
-        raise PlanError(f"{where}.scheme is {_shown(item['scheme'])}, not a string")
+        raise PlanError(f"{where}.scheme is {shown(item['scheme'])}, not a string")
     name = item["scheme"]
-    if name not in _SCHEMES:
-        raise PlanError(f"{where}.scheme is {_shown(name)}, which is not known{_nearest(name, list(_SCHEMES))}")
-    parameters = inspect.signature(_SCHEMES[name]).parameters
-    required = [key for key, parameter in parameters.items() if parameter.default is parameter.empty]
-    _check_keys(item, ["scheme", *parameters], ["scheme", *required], where)
+    if name not in MAKERS:
+        raise PlanError(f"{where}.scheme is {shown(name)}, which is not known{_nearest(name, list(MAKERS))}")
+    allowed, required = settings_of(MAKERS[name])
+    _check_keys(item, ["scheme", *allowed], ["scheme", *required], where)
     settings = {key: value for key, value in item.items() if key != "scheme"}
     for key, value in settings.items():
-        _check_setting(key, value, f"{where}.{key}")
+        _check_setting(SETTINGS[key], value, f"{where}.{key}")
     try:
-        return _SCHEMES[name](**settings)
+        return MAKERS[name](**settings)
     except (PlanError, ShapeError) as error:
         raise PlanError(f"{where}: {error}") from error
 
 
-def _check_setting(key: str, value: Any, where: str) -> None:
-    if key == "values":
-        if not isinstance(value, list) or not all(map(_is_number, value)):
-            raise PlanError(f"{where} is not a list of numbers")
-    elif not (_is_integer(value) if key in _INTEGERS else _is_number(value)):
-        raise PlanError(f"{where} is {_shown(value)}, not {'an integer' if key in _INTEGERS else 'a number'}")
+def _check_setting(schema: dict[str, Any], value: Any, where: str) -> None:
+    """Raise where a value is of another type than its schema says; the rest is for the initialiser to check."""
+    match schema["type"]:
+        case "array":
+            if not isinstance(value, list) or not all(map(_is_number, value)):
+                raise PlanError(f"{where} is not a list of numbers")
+        case "string":
+            if value not in schema["enum"]:
+                raise PlanError(f"{where} is {shown(value)}, not one of {', '.join(schema['enum'])}")
+        case "integer":
+            if not _is_integer(value):
+                raise PlanError(f"{where} is {shown(value)}, not an integer")
+        case _:
+            if not _is_number(value):
+                raise PlanError(f"{where} is {shown(value)}, not a number")
 
 
 def _check_keys(item: Any, allowed: list[str], required: list[str], where: str, known: list[str] | None = None) -> None:
@@ -218,7 +202,7 @@ def _check_keys(item: Any, allowed: list[str], required: list[str], where: str, 
     missing = [key for key in required if key not in item]
     for key in item:
         if key not in allowed or (missing and known and key not in known):
-            raise PlanError(f"{where} has the unknown key {_shown(key)}{_nearest(key, known or allowed)}")
+            raise PlanError(f"{where} has the unknown key {shown(key)}{_nearest(key, known or allowed)}")
     if missing:
         raise PlanError(f"{where} lacks {', '.join(map(repr, missing))}")
 

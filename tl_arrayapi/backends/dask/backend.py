@@ -1,7 +1,7 @@
 """The Dask backend."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import dask
@@ -10,6 +10,7 @@ import numpy
 
 from tl_arrayapi.backends.dask import functions
 from tl_arrayapi.backends.dask.partition import DaskProgram
+from tl_arrayapi.backends.dask.slabs import slabs
 from tl_arrayapi.backends.dask.special import special
 from tl_arrayapi.backends.host import HostBackend
 from tl_arrayapi.backends.program import Program, Runtime
@@ -84,6 +85,11 @@ class DaskBackend(HostBackend):
         from tl_arrayapi.backends.registry import backend_of
 
         return backend_of(computed).to_host(computed)
+
+    def host_blocks(self, array: Any) -> Iterator[numpy.ndarray[Any, Any]]:
+        """Compute ``array`` slab by slab, each of them when it is asked for."""
+        for slab in slabs(array):
+            yield self.to_host(slab).reshape(-1)
 
     def from_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:
         """Copy ``array`` into chunks of Dask's automatic size."""
