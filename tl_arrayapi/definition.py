@@ -4,14 +4,48 @@ Everything that can be wrong with these is found here, when they are given.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from tl_arrayapi.casts import host_values
+from tl_arrayapi.casts import cast_to, host_values
 from tl_arrayapi.errors import ArgumentError, PlanError, ShapeError, StructureError
 from tl_arrayapi.init.plan import Plan
 from tl_arrayapi.inputs import as_shapes, listed, read_signature
+from tl_arrayapi.options import Options
 
-__all__ = ["Definition", "checked_flags"]
+__all__ = ["Definition", "Initial", "checked_flags"]
+
+
+@dataclass(frozen=True)
+class Initial:
+    """Where the first values of a module's parameters come from: a plan, host values through a cast, or nowhere yet.
+
+    >>> from tl_arrayapi import init
+    >>> Initial(plan=init.Plan([(2,)], [init.ones()])).arrays(Options())
+    [array([1., 1.], dtype=float32)]
+    """
+
+    plan: Plan | None = None
+    values: tuple[Any, ...] | None = None
+    cast: Callable[[Any], Any] | None = None
+
+    def check(self, options: Options) -> None:
+        """Raise where it is plain already that `arrays` will: where a plan has values that the dtype cannot hold."""
+        if self.plan is not None:
+            self.plan.check(options.dtype)
+
+    def arrays(self, options: Options) -> list[Any]:
+        """Return the values as new arrays, filled where they live; raise PlanError where there are none."""
+        if self.plan is not None:
+            return self.plan.fill(options.xp, options.dtype, options.device)
+        if self.values is None:
+            raise PlanError(
+                "the parameters have shapes and no values: apply a plan (plan.apply(module)), or give the module "
+                "values by set_params or load"
+            )
+        cast, dtype, library = self.cast, options.dtype, options.library
+        values = self.values if cast is None else [cast_to(cast, v, dtype, i) for i, v in enumerate(self.values)]
+        return [library.from_host(v, dtype, options.device) for v in values]
 
 
 class Definition:

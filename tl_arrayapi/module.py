@@ -6,6 +6,7 @@ was handed out stays as it was.
 """
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import Any
@@ -15,8 +16,7 @@ from tl_arrayapi.autograd.containers import leaves, map_tree
 from tl_arrayapi.autograd.namespace import Namespace, namespace, namespace_of_type
 from tl_arrayapi.autograd.report import ProgramReport
 from tl_arrayapi.backends.base import Backend
-from tl_arrayapi.casts import cast_to
-from tl_arrayapi.definition import Definition, checked_flags
+from tl_arrayapi.definition import Definition, Initial, checked_flags
 from tl_arrayapi.errors import (
     ArgumentError,
     DTypeError,
@@ -27,6 +27,7 @@ from tl_arrayapi.errors import (
     TraceError,
     WatchedError,
 )
+from tl_arrayapi.init.digest import digest_of
 from tl_arrayapi.init.plan import Plan
 from tl_arrayapi.init.schemes import FloatInit
 from tl_arrayapi.inputs import Slot, check_count, converted, listed
@@ -67,37 +68,43 @@ class ScalarModuleDef(Definition):
 
     # ---- constructors
     def instantiate(
-        self, cast: _Cast = None, backend: str = "eager", *, xp: Any = None, dtype: str = "float32", device: Any = None
+        self,
+        cast: _Cast = None,
+        backend: str = "eager",
+        *,
+        xp: Any = None,
+        dtype: str = "float32",
+        device: Any = None,
+        lazy: bool = False,
     ) -> "ScalarModule":
         """Return a module on the library ``xp`` (NumPy where None), its values from ``init_params`` through ``cast``,
-        or from the plan.
+        or from the plan; where ``lazy``, when it is first used.
 
         ``cast`` maps one Python float to one scalar of ``dtype``.
         """
-        return self.instantiate_with(cast, Options(xp=xp, dtype=dtype, backend=backend, device=device))
+        return self.instantiate_with(cast, Options(xp=xp, dtype=dtype, backend=backend, device=device, lazy=lazy))
 
     def instantiate_with(self, cast: _Cast, options: Options) -> "ScalarModule":
         """Return a module with ``options``, its values from ``init_params`` through ``cast`` (None: rounded to the
-        dtype), or from the plan.
+        dtype), or from the plan. With ``options.lazy`` there may be neither.
         """
-        if self.init_params is None:
-            if self.plan is None:
-                raise PlanError(
-                    "this definition has shapes and no values: give it init_params or a plan, or use "
-                    "instantiate_float_with_runtime_plan"
-                )
-            if cast is not None:
-                raise PlanError(
-                    "a plan fills storage in its dtype, and takes no cast: give init_params, or leave the cast out"
-                )
-            return self.instantiate_float_with_runtime_plan(options, self.plan)
-        library = options.library
-        values = (
-            self.init_params
-            if cast is None
-            else [cast_to(cast, v, options.dtype, i) for i, v in enumerate(self.init_params)]
-        )
-        return ScalarModule(self, options, [library.from_host(v, options.dtype, options.device) for v in values])
+        if self.init_params is None and self.plan is None and not options.lazy:
+            raise PlanError(
+                "this definition has shapes and no values: give it init_params or a plan, use "
+                "instantiate_float_with_runtime_plan, or instantiate it lazily"
+            )
+        if self.init_params is None and cast is not None:
+            raise PlanError(
+                "a cast is for init_params, and this definition has none (a plan fills storage in its dtype): give "
+                "init_params, or leave the cast out"
+            )
+        return self._instantiated(options, Initial(self.plan, self.init_params, cast))
+
+    def _instantiated(self, options: Options, initial: Initial) -> "ScalarModule":
+        if not options.lazy:
+            return ScalarModule(self, options, initial.arrays(options))
+        initial.check(options)
+        return ScalarModule(self, options, initial)
 
     def instantiate_float_with_runtime_plan(self, options: Options, plan: Plan) -> "ScalarModule":
         """Return a module whose storage ``plan`` fills where it lives; no host array is made. The dtype must be
@@ -107,7 +114,7 @@ class ScalarModuleDef(Definition):
             raise PlanError(
                 f"the plan is for shapes {list(plan.shapes)}, and the parameters have {list(self.param_shapes)}"
             )
-        return ScalarModule(self, options, plan.fill(options.xp, options.dtype, options.device))
+        return self._instantiated(options, Initial(plan))
 
     def instantiate_float_with_runtime_init(self, options: Options, inits: Sequence[FloatInit]) -> "ScalarModule":
         """Return a module whose storage a plain list of initialisers fills; the list is checked at once, and too long
@@ -116,10 +123,22 @@ class ScalarModuleDef(Definition):
         return self.instantiate_float_with_runtime_plan(options, Plan(self.param_shapes, inits, self.param_names))
 
 
+class _UntilFirstUse:
+    """Stand for an attribute that a module lacks until its parameters have storage: who asks for it gives them theirs.
+
+    Python looks here only while the attribute is missing, so that a step takes no longer.
+    """
+
+    def __get__(self, module: "ScalarModule | None", owner: Any = None) -> Any:
+        return self if module is None else module._materialized()
+
+
 class ScalarModule:
     """A module instance: parameters in the storage of one library, and what trains them.
 
-    Made by the constructors of `ScalarModuleDef`, or by `ScalarModule.create`.
+    Made by the constructors of `ScalarModuleDef`, or by `ScalarModule.create`. Where the options are lazy, its
+    parameters are described and have no storage, until its first use fills them, or `init.Plan.apply`, `set_params` or
+    `load` gives them values. What describes them, such as `param_shapes` and `summary`, leaves them so.
 
     >>> import tl_arrayapi as tl
     >>> module = tl.ScalarModuleDef(lambda w, x: (w - x) ** 2, init_params=[1.0]).instantiate(dtype="float64")
@@ -128,18 +147,22 @@ class ScalarModule:
     (array(4.), array(1.))
     """
 
-    def __init__(self, definition: ScalarModuleDef, options: Options, params: list[Any]) -> None:
+    _params: Any = _UntilFirstUse()
+
+    def __init__(self, definition: ScalarModuleDef, options: Options, params: list[Any] | Initial) -> None:
         self.definition = definition
         self.options = options
         self.backend: Backend = options.library
         self.steps_done = 0
         """How many updates the parameters have seen; the key of a loss that takes one is made of it."""
         self._xp: Namespace = namespace(options.xp)
+        self._initial = params if isinstance(params, Initial) else Initial()
+        self._storing = threading.RLock()
+        self._count = len(definition.param_shapes)
         flags = definition.init_requires_grad
-        self._requires_grad = list(flags) if flags is not None else [options.requires_grad_by_default] * len(params)
-        self._params = params
+        self._requires_grad = list(flags) if flags is not None else [options.requires_grad_by_default] * self._count
         self._dtype = self.backend.dtype(options.dtype)
-        device = None if self.backend.one_device or not params else self.backend.device_of(params[0])
+        device = self._device_of(params)
         self._param_slots = [
             Slot(f'parameter {i} ("{name}")', shape, self._xp, self._dtype, device)
             for i, (name, shape) in enumerate(zip(definition.param_names, definition.param_shapes, strict=True))
@@ -151,7 +174,29 @@ class ScalarModule:
         self._takes_key: bool = definition.signature.takes_key
         self._without_key = {"key": None} if self._takes_key else {}
         self._watch()
-        self._params = self._runner.owned(params, given_away=True)
+        if not isinstance(params, Initial):
+            self._store(params, given_away=True)
+
+    def _device_of(self, params: list[Any] | Initial) -> Any:
+        """Return the device of the parameters, None where it need not be told."""
+        if self.backend.one_device or not self._count:
+            return None
+        if not isinstance(params, Initial):
+            return self.backend.device_of(params[0])
+        where = {} if self.options.device is None else {"device": self.options.device}
+        return self.backend.device_of(self.backend.namespace.zeros((0,), dtype=self._dtype, **where))
+
+    def _store(self, params: Sequence[Any], *, given_away: bool) -> None:
+        with self._storing:
+            self._params = self._runner.owned(params, given_away=given_away)
+
+    def _materialized(self) -> list[Any]:
+        """Return the parameters, filled now unless another thread was faster."""
+        with self._storing:
+            if not self.is_materialized:
+                self._store(self._initial.arrays(self.options), given_away=True)
+            params: list[Any] = self._params
+            return params
 
     def _run(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``function`` run with the options' precision of products, if the library has several."""
@@ -168,8 +213,7 @@ class ScalarModule:
     def _slots_of(self, shapes: Sequence[Any]) -> list[Slot]:
         name = self.definition.signature.input_name
         return [
-            Slot(name(i, len(self._params)), shape, self._xp, self._dtype, self._device)
-            for i, shape in enumerate(shapes)
+            Slot(name(i, self._count), shape, self._xp, self._dtype, self._device) for i, shape in enumerate(shapes)
         ]
 
     def _watch(self) -> None:
@@ -233,10 +277,15 @@ class ScalarModule:
         return cls(definition, options, [xp.asarray(v, copy=True) for v in init_params])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        host = [self.backend.to_host(p) for p in self._params]
-        return _rebuilt, (self.definition, self.options, host, self.requires_grad, self.steps_done)
+        values = [self._on_host(p) for p in self._params] if self.is_materialized else self._initial
+        return _rebuilt, (self.definition, self.options, values, self.requires_grad, self.steps_done)
 
     # ---- parameters
+    @property
+    def is_materialized(self) -> bool:
+        """Whether the parameters have storage; asking gives them none."""
+        return "_params" in self.__dict__
+
     @property
     def param_shapes(self) -> list[tuple[int, ...]]:
         """The parameters' shapes."""
@@ -258,20 +307,44 @@ class ScalarModule:
         """The parameters by name, in order."""
         return dict(zip(self.definition.param_names, self.params, strict=True))
 
+    def host_params(self) -> list[Any]:
+        """Return the present values as NumPy arrays, read now and the caller's own; bfloat16 as float32, exactly.
+
+        >>> import tl_arrayapi as tl
+        >>> module = tl.ScalarModule.create(lambda w, x: (w - x) ** 2, [1.0])
+        >>> before, loss, after = module.host_params(), module.step(0.25, module.asarrays([3.0])), module.host_params()
+        >>> before, after
+        ([array(1., dtype=float32)], [array(2., dtype=float32)])
+        """
+        copied = backends.get(None).namespace.asarray
+        return [copied(self._on_host(p), copy=True) for p in self._params]
+
+    def _on_host(self, param: Any) -> Any:
+        xp = self.backend.namespace
+        return self.backend.to_host(xp.astype(param, xp.float32) if self.options.dtype == "bfloat16" else param)
+
+    def digest(self) -> str:
+        """Return the SHA-256, in hexadecimal, of the parameters as they are now: their names, shapes and values.
+
+        Just filled, they have the digest of their plan, on every library: see `init.Plan.digest`.
+        """
+        names = self.definition.param_names
+        return digest_of(zip(names, self._params, strict=True), self.backend, self.options.dtype)
+
     def set_params(self, params: Sequence[Any]) -> None:
         """Replace all parameters by copies of ``params``, arrays of the module's library, dtype, device and shapes;
         all or none.
         """
         self._check_params(params)
-        self._params = self._runner.owned(params, given_away=False)
+        self._store(params, given_away=False)
 
     def adopt(self, params: Sequence[Any]) -> None:
         """Replace all parameters by ``params`` themselves, which the caller gives away; all or none."""
         self._check_params(params)
-        self._params = self._runner.owned(params, given_away=True)
+        self._store(params, given_away=True)
 
     def _check_params(self, params: Sequence[Any]) -> None:
-        check_count(params, len(self._params), "parameters")
+        check_count(params, self._count, "parameters")
         for slot, p in zip(self._param_slots, params, strict=True):
             slot.check(p, integers=False)
 
@@ -282,7 +355,7 @@ class ScalarModule:
 
     @requires_grad.setter
     def requires_grad(self, flags: Sequence[bool]) -> None:
-        self._requires_grad = list(checked_flags(flags, len(self._params)))
+        self._requires_grad = list(checked_flags(flags, self._count))
         self._watch()
 
     # ---- inputs
@@ -305,11 +378,10 @@ class ScalarModule:
         """Return how many inputs there are, where the loss can take so many."""
         if not isinstance(xs, (tuple, list)):
             raise StructureError(f"inputs must come in one tuple; got a {type(xs).__name__}")
-        signature, given = self.definition.signature, len(self._params) + len(xs)
+        signature, given = self.definition.signature, self._count + len(xs)
         if signature.names is not None and not signature.required <= given <= len(signature.names):
             raise StructureError(
-                f"the loss takes ({', '.join(signature.names)}); got {len(self._params)} parameters and {len(xs)} "
-                f"inputs"
+                f"the loss takes ({', '.join(signature.names)}); got {self._count} parameters and {len(xs)} inputs"
             )
         return len(xs)
 
@@ -393,7 +465,7 @@ class ScalarModule:
         Those of frozen parameters are not looked at.
         """
         _check_optimizer(opt)
-        check_count(grads, len(self._params), "gradients")
+        check_count(grads, self._count, "gradients")
         for i in self._trainable:
             self._param_slots[i].check(grads[i], integers=False)
         params, state = self._runner.apply(opt, state, self._params, [grads[i] for i in self._trainable])
@@ -487,11 +559,13 @@ class ScalarModule:
         where = f"{self.backend.namespace.__name__}, {self.options.dtype}" + (
             f", {self._device}" if self._device is not None else ""
         )
-        return "\n".join([*lines, f"{total:,} elements, {live:,} trainable, on {where}"])
+        described = "" if self.is_materialized else ", not in memory yet"
+        return "\n".join([*lines, f"{total:,} elements, {live:,} trainable, on {where}{described}"])
 
     def __repr__(self) -> str:
         where = f"{self.backend.namespace.__name__}, {self.options.dtype}, {self.options.backend}"
-        return f"<ScalarModule of {len(self._params)} parameters on {where}>"
+        described = "" if self.is_materialized else ", not in memory yet"
+        return f"<ScalarModule of {self._count} parameters on {where}{described}>"
 
 
 def _check_optimizer(opt: Any) -> None:
@@ -511,10 +585,15 @@ def _computed(backend: Backend, results: tuple[Any, ...]) -> Any:
 
 
 def _rebuilt(
-    definition: ScalarModuleDef, options: Options, host: list[Any], flags: list[bool], steps_done: int
+    definition: ScalarModuleDef,
+    options: Options,
+    values: list[Any] | Initial,
+    flags: list[bool],
+    steps_done: int,
 ) -> ScalarModule:
-    library = options.library
-    module = ScalarModule(definition, options, [library.from_host(p, options.dtype, options.device) for p in host])
+    if not isinstance(values, Initial):
+        values = [options.library.from_host(p, options.dtype, options.device) for p in values]
+    module = ScalarModule(definition, options, values)
     module.requires_grad = flags
     module.steps_done = steps_done
     return module

@@ -24,7 +24,8 @@ class Options:
     shuffling, never fills. ``requires_grad_by_default`` is the trainable flag of parameters that have none of their
     own. ``matmul_precision`` ("default", "high", "highest") is for libraries that offer faster products that round
     differently. With ``fast_kernels`` a compiled module runs through what its library has of compilers, PyTorch's and
-    JAX's, and NumPy's calls on planned memory; without, it runs the functions that the eager one runs.
+    JAX's, and NumPy's calls on planned memory; without, it runs the functions that the eager one runs. ``lazy`` leaves
+    the parameters described, without storage, until the module is used or given values.
 
     Raises `ArgumentError` or `DTypeError` for a word that is none of these, `DTypeError` where the library lacks the
     dtype.
@@ -41,6 +42,7 @@ class Options:
     requires_grad_by_default: bool = True
     matmul_precision: str = "highest"
     fast_kernels: bool = True
+    lazy: bool = False
 
     def __post_init__(self) -> None:
         library = backends.get(self.xp)
@@ -51,7 +53,7 @@ class Options:
         object.__setattr__(self, "dtype", name)
         _one_of("backend", self.backend, _BACKENDS)
         _one_of("matmul_precision", self.matmul_precision, _PRECISIONS)
-        for flag in ("requires_grad_by_default", "fast_kernels"):
+        for flag in ("requires_grad_by_default", "fast_kernels", "lazy"):
             if not isinstance(getattr(self, flag), bool):
                 raise ArgumentError(f"{flag} is True or False; got {getattr(self, flag)!r}")
         object.__setattr__(self, "seed", as_seed(self.seed))
