@@ -9,10 +9,11 @@ import click
 from tl_arrayapi.cli.group import Group
 from tl_arrayapi.cli.settings import Settings
 
-__all__ = ["backends", "digits", "main", "train"]
+__all__ = ["backends", "digits", "init", "main", "train"]
 
 _DEFAULT = Settings()
 _DTYPES = ("float16", "float32", "float64")
+_FILLED = ("bfloat16", *_DTYPES)
 _OPTIMIZERS = ("adadelta", "adagrad", "adam", "adamw", "lion", "momentum", "muon", "rmsprop", "sgd")
 
 
@@ -139,3 +140,49 @@ def backends(as_json: bool) -> None:
     from tl_arrayapi.cli.backends_command import run
 
     run(as_json)
+
+
+def _lengths(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> tuple[int | str, ...]:
+    """Read the lengths of chunks."""
+    length = click.IntRange(1)
+    return tuple(text if text == "auto" else length(text, option, ctx) for text in given)
+
+
+@main.command()
+@click.argument("plan", metavar="PLAN", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--namespace",
+    "namespaces",
+    metavar="NAME",
+    multiple=True,
+    default=("numpy",),
+    show_default="numpy",
+    help="Array library, or `all` that are installed; may be given several times.",
+)
+@click.option(
+    "--dtype", type=click.Choice(_FILLED), default="float32", show_default=True, help="Dtype of the parameters."
+)
+@click.option("--device", metavar="NAME", help="Device of the library, as `tl-arrayapi backends` lists them.")
+@click.option(
+    "--chunks",
+    metavar="N",
+    multiple=True,
+    callback=_lengths,
+    help="Length of chunks on lazy libraries, or `auto`; may be given several times.",
+)
+@click.option("--hash", "hashed", is_flag=True, help="Print SHA-256 and name of each library; fail where they differ.")
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the filled parameters to a safetensors file.",
+)
+@click.pass_context
+def init(ctx: click.Context, /, plan: Path, **options: Any) -> None:
+    """Describe the plan in a JSON file, or fill it, and compare what libraries make of it.
+
+    Names, shapes and values go into the digest that --hash prints, so that two machines can compare theirs.
+    """
+    from tl_arrayapi.cli.init_command import run
+
+    run(ctx, plan, **options)
