@@ -22,6 +22,7 @@ LAYERS = [
         "casts",
         "checkpoints",
         "definition",
+        "differences",
         "inputs",
         "nn",
         "optim",
@@ -102,7 +103,7 @@ def test_only_the_registry_loads_a_concrete_backend(module: Module):
         f"{PACKAGE}.backends",
         *(
             f"{PACKAGE}.backends.{name}"
-            for name in ("base", "host", "plugins", "portable", "program", "registry", "special")
+            for name in ("base", "host", "kernels", "plugins", "portable", "program", "registry", "special")
         ),
     }
     own = ".".join(module.name.split(".")[:3])

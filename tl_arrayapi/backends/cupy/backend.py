@@ -9,6 +9,8 @@ import cupyx.scipy.special
 import numpy
 
 from tl_arrayapi.backends.base import Backend, numpy_dtype_name
+from tl_arrayapi.backends.cupy.fills import launch
+from tl_arrayapi.backends.kernels import base_of, described
 from tl_arrayapi.backends.special import on_the_host
 from tl_arrayapi.errors import DeviceError, DTypeError
 
@@ -89,6 +91,15 @@ class CuPyBackend(Backend):
         """Fill on ``device``, which CuPy takes from the context and not from an argument."""
         with cupy.cuda.Device() if device is None else device:
             return super().fill(scheme, shape, dtype, None, chunks)
+
+    def draw(self, recipe: Any, shape: tuple[int, ...], dtype: str, device: Any) -> Any:
+        """Fill new memory of the current device in one kernel, where there is one for the kind of recipe."""
+        kernel = described(recipe)
+        if kernel is None:
+            return super().draw(recipe, shape, dtype, device)
+        out = cupy.empty(shape, self.dtype(dtype))
+        launch(out, *kernel, base_of(recipe, 0))
+        return out
 
     def dtype(self, name: str) -> Any:
         """Return CuPy's dtype object of that name, which is NumPy's."""

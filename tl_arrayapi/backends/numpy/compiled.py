@@ -5,8 +5,6 @@ after a fork. LLVM fuses no product into a sum unless ``fastmath`` lets it. Inte
 are added or multiplied, and are cut back by the next conversion.
 """
 
-import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,18 +12,16 @@ import numba
 import numpy
 from numpy import int32, uint32, uint64
 
+from tl_arrayapi.backends.kernels import base_of, described, segments
 from tl_arrayapi.backends.numpy.narrow import narrow
-from tl_arrayapi.init.gaussian import Gaussian, Truncated
-from tl_arrayapi.init.normal_table import normal_table
-from tl_arrayapi.init.recipes import Drawn, Range, Symmetric
-from tl_arrayapi.init.splitmix64 import stream_key
+from tl_arrayapi.init.recipes import Drawn
 
 __all__ = ["BLOCK", "kernel_of"]
 
 BLOCK = 2**14
 """How many elements are computed at once where they are rounded to a narrower format afterwards."""
 
-_GOLDEN, _FIRST, _SECOND = 0x9E3779B97F4A7C15, uint64(0xBF58476D1CE4E5B9), uint64(0x94D049BB133111EB)
+_FIRST, _SECOND = uint64(0xBF58476D1CE4E5B9), uint64(0x94D049BB133111EB)
 _S30, _S27, _S31 = uint64(30), uint64(27), uint64(31)
 _LOW32, _LOW31, _LOW23, _LOW20, _LOW10 = (uint64(2**bits - 1) for bits in (32, 31, 23, 20, 10))
 
@@ -40,17 +36,17 @@ def _compiled(function: Callable[..., Any]) -> Any:
 
 def kernel_of(recipe: Drawn) -> Callable[[Any, int], None] | None:
     """Return what writes the values of ``recipe`` from an index on into an array of one axis; None for new kinds."""
-    if type(recipe) not in _KERNELS:
+    found = described(recipe)
+    if found is None:
         return None
-    loop, parameters = _KERNELS[type(recipe)]
-    kind = numpy.dtype(recipe.format.compute).type
-    key, given = stream_key(recipe.seed) + _GOLDEN, parameters(recipe, kind)
+    name, arguments = found
+    loop = _LOOPS[name]
 
     def exact(out: Any, start: int) -> None:
-        loop(out, uint64((key + start) & (2**64 - 1)), *given)
+        loop(out, base_of(recipe, start), *arguments)
 
     def rounded(out: Any, start: int) -> None:
-        scratch = numpy.empty(min(BLOCK, out.size), kind)
+        scratch = numpy.empty(min(BLOCK, out.size), recipe.format.compute)
         for at in range(0, out.size, BLOCK):
             piece = out[at : at + BLOCK]
             exact(scratch[: piece.size], start + at)
@@ -73,11 +69,6 @@ def _symmetric(out: Any, base: Any, unused: Any, half: Any, factor: Any, bound: 
     for i in range(out.size):
         number = int32((_draw(base + uint64(i)) >> unused) - half)
         out[i] = kind(number) * factor * bound
-
-
-def _of_symmetric(recipe: Any, kind: Any) -> tuple[Any, ...]:
-    factor, bound = (*recipe.factors, 1.0)[:2]
-    return uint32(32 - recipe.format.bits), uint32(recipe.half), kind(factor), kind(bound)
 
 
 @_compiled
@@ -103,12 +94,6 @@ def _range(
         out[i] = min(values + upper * head + lo, last)
 
 
-def _of_range(recipe: Any, kind: Any) -> tuple[Any, ...]:
-    bits = recipe.format.bits
-    floats = 2.0 ** (bits // 2 - bits), 2.0**-bits, recipe.head, recipe.tail, recipe.lo, recipe.last
-    return uint32(32 - bits), uint32(bits // 2), *map(kind, floats)
-
-
 # ---------------------------------------------------------------- normal
 @_compiled
 def _high(x: Any, y: Any) -> Any:
@@ -116,23 +101,22 @@ def _high(x: Any, y: Any) -> Any:
 
 
 @_compiled
-def _gaussian(
+def _of_table(
     out: Any,
     base: Any,
     table: Any,
     first: Any,
-    count: Any,
+    draws: Any,
     lo: Any,
     hi: Any,
     mean: Any,
     std: Any,
     head: Any,
     tail: Any,
-    wide: Any,
 ) -> None:
     kind = out.dtype.type
     for i in range(out.size):
-        draw = _high(uint64(_draw(base + uint64(i))), count) + first
+        draw = _high(uint64(_draw(base + uint64(i))), draws) + first
         is_upper = draw >> _S31
         m = (draw ^ (is_upper * _LOW31)) & _LOW31
         level = uint64(0)
@@ -142,11 +126,11 @@ def _gaussian(
             level += has_room * uint64(places // 4)
         row = table[level * uint64(256) + (m >> uint64(23))]
         x = (m & _LOW23) << uint64(4)
-        product = (row[2] - _high(row[3] - _high(row[4] - _high(row[5], x), x), x)) * x
-        whole = row[0] - (product >> uint64(32))
+        product = (uint64(row[2]) - _high(uint64(row[3]) - _high(uint64(row[4]) - _high(uint64(row[5]), x), x), x)) * x
+        whole = uint64(row[0]) - (product >> uint64(32))
         sign = kind(int32(is_upper + is_upper) - int32(1))
         rest = kind(0)
-        if wide:
+        if out.itemsize == 8:
             rest = (kind(int32(row[1])) - kind(int32((product & _LOW32) >> uint64(12)))) * kind(2.0**-48)
         if mean == kind(0):
             value = sign * (kind(int32(whole)) * kind(2.0**-28) + rest) * std
@@ -160,23 +144,8 @@ def _gaussian(
         out[i] = min(max(value, lo), hi)
 
 
-def _of_gaussian(recipe: Any, kind: Any) -> tuple[Any, ...]:
-    draws, bounds = (0, 2**32), (-math.inf, math.inf)
-    if isinstance(recipe, Truncated):
-        draws, bounds = (recipe.first, recipe.count), (recipe.lo, recipe.hi)
-    floats = map(kind, (*bounds, recipe.mean, recipe.std, recipe.head, recipe.tail))
-    return _table(), *map(uint64, draws), *floats, recipe.is_wide
+def _gaussian(out: Any, base: Any, *arguments: Any) -> None:
+    _of_table(out, base, segments(), *arguments)
 
 
-@functools.cache
-def _table() -> Any:
-    """Return the rows of the table, of six words each: what is looked up for one element then lies together."""
-    return numpy.ascontiguousarray(numpy.array(normal_table(), numpy.uint64).T)
-
-
-_KERNELS: dict[type[Drawn], tuple[Any, Callable[[Any, Any], tuple[Any, ...]]]] = {
-    Symmetric: (_symmetric, _of_symmetric),
-    Range: (_range, _of_range),
-    Gaussian: (_gaussian, _of_gaussian),
-    Truncated: (_gaussian, _of_gaussian),
-}
+_LOOPS: dict[str, Callable[..., None]] = {"symmetric": _symmetric, "range": _range, "gaussian": _gaussian}

@@ -1,8 +1,7 @@
 """Fill NumPy's memory with drawn values: in blocks that a processor's cache holds, much of it on several threads.
 
 A `Symmetric` recipe, which is what uniform weights have, is written by calls that make no arrays; other recipes' own
-blocks are copied. Where Numba is installed, `compiled` has kernels of the same bits: only a clock could tell which way was
-taken.
+blocks are copied. Where Numba is installed, `compiled` has kernels of the same bits.
 """
 
 import math

@@ -15,6 +15,7 @@ from tl_arrayapi.backends.special import on_the_host
 from tl_arrayapi.backends.torch.program import TorchProgram
 from tl_arrayapi.errors import ArgumentError, BackendError, DTypeError, WatchedError
 from tl_arrayapi.graph.graph import Graph
+from tl_arrayapi.init.fills import draw
 
 __all__ = ["TorchBackend"]
 
@@ -25,6 +26,9 @@ _SPECIAL = {
     **{name: f"modified_bessel_{name}" for name in ("k0", "k1")},
     **{f"{name}e": f"scaled_modified_bessel_{name}" for name in ("k0", "k1")},
 }
+
+# How many elements a device computes at once: its launches take longer than what few elements do.
+_DEVICE_BLOCK = 2**22
 
 
 def _eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Any:
@@ -171,9 +175,10 @@ class TorchBackend(Backend):
 
     def draw(self, recipe: Any, shape: tuple[int, ...], dtype: str, device: Any) -> Any:
         """Fill the host's memory as NumPy's; elsewhere, compute on the device."""
+        device = torch.empty(0, device=device).device
+        if device.type != "cpu":
+            return draw(recipe, shape, self.namespace, dtype, device, _DEVICE_BLOCK)
         out = torch.empty(shape, dtype=self.dtype(dtype), device=device)
-        if out.device.type != "cpu":
-            return super().draw(recipe, shape, dtype, device)
         flat = out.view(-1)
         host: Any = get(None)
         bits = flat.view(torch.uint16) if dtype == "bfloat16" else flat
