@@ -11,6 +11,7 @@ from tl_arrayapi.autograd.explain import explain
 from tl_arrayapi.autograd.masks import guard_where
 from tl_arrayapi.autograd.vectorize import vmap
 from tl_arrayapi.casts import cast_tensor, cast_tlist
+from tl_arrayapi.checkpoints import CheckpointInfo, read_checkpoint
 from tl_arrayapi.module import ScalarModule, ScalarModuleDef
 from tl_arrayapi.options import Options
 from tl_arrayapi.train import History, minibatches, stack_samples
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Array",
     "ArraySpec",
+    "CheckpointInfo",
     "Compiled",
     "History",
     "Options",
@@ -48,6 +50,7 @@ __all__ = [
     "namespace",
     "optim",
     "random",
+    "read_checkpoint",
     "schedules",
     "stack_samples",
     "stop_gradient",

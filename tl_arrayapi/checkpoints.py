@@ -1,134 +1,280 @@
-"""Checkpoints of a module: its parameters by name, the optimiser's state, the step, and what made them, in one
-safetensors file.
+"""Checkpoints of a module: its parameters by name, the optimiser's state, the step, and what made them.
 
-Which bytes are a sound file is storage's business; here is what they mean, and whether they fit a module.
+Which bytes are a sound file is storage's business; here is what they mean, and whether they fit a module. Arrays go to
+the file, and come from it, one by one.
 """
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from typing import Any
 
-from tl_arrayapi import storage
+from tl_arrayapi import backends, storage
 from tl_arrayapi.autograd.containers import map_tree
 from tl_arrayapi.autograd.namespace import namespace_of_type
 from tl_arrayapi.backends.base import Backend
-from tl_arrayapi.errors import CheckpointError
+from tl_arrayapi.differences import Differences, compared
+from tl_arrayapi.errors import CheckpointError, DTypeError, StructureError
+from tl_arrayapi.storage.scan import Scanner
 
-__all__ = ["load", "save"]
+__all__ = ["CheckpointInfo", "Target", "compare", "load", "read_checkpoint", "renamed", "save"]
 
 _FORMAT = "tl_arrayapi"
-_VERSION = "1"
+_VERSIONS = ("1", "2")
 _STATE = "optimizer."
-_MOST_STEPS = 2**63
-_WIDTHS = {"bfloat16": 1, "float16": 1, "float32": 2, "float64": 3}
+_MOST = 2**63
+_FEW = 1000
+# Rows of a large array that are copied to the host, or computed, at once.
+_BLOCK = 32 << 20
+
+_Path = str | PathLike[str]
+_Sampler = Mapping[str, int | str]
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """Tell what a checkpoint holds beside its values.
+
+    ``step`` and ``seed`` are those of the module that was saved, 0 where another program wrote the file; ``sampler`` is
+    what `ScalarModule.save` was given; ``versions`` are of Python and of the library that made it; ``tensors`` are the
+    dtypes and shapes of the parameters by name, and ``state`` those of the optimiser's.
+
+    >>> CheckpointInfo(3, 0, {"epoch": 1}, {}, {"w": ("float32", (2,))}, {}).step
+    3
+    """
+
+    step: int
+    seed: int
+    sampler: dict[str, int | str]
+    versions: dict[str, str]
+    tensors: dict[str, tuple[str, tuple[int, ...]]]
+    state: dict[str, tuple[str, tuple[int, ...]]]
+
+
+def renamed(own: Sequence[str], names: Mapping[str, str] | None) -> list[str]:
+    """Return the names that parameters have in a file: those of ``names``, or their own.
+
+    >>> renamed(("w", "b"), {"w": "linear.weight"})
+    ['linear.weight', 'b']
+    """
+    given = dict(names or {})
+    if unknown := [name for name in given if name not in own]:
+        raise StructureError(f"names maps the module's names, {', '.join(own)}, to those of a file; got {unknown}")
+    found = [given.get(name, name) for name in own]
+    if len(set(found)) < len(found) or not all(isinstance(name, str) for name in found):
+        raise StructureError(f"names must give each parameter a name of its own; it gives {found}")
+    return found
+
+
+@dataclass(frozen=True)
+class Target:
+    """The parameters that a checkpoint is for: their names there, their shapes, and what arrays they are."""
+
+    names: Sequence[str]
+    shapes: Sequence[tuple[int, ...]]
+    dtype: str
+    backend: Backend
+    device: Any
 
 
 def save(
-    path: str | PathLike[str],
-    params: dict[str, Any],
+    path: _Path,
+    params: Mapping[str, Any],
     backend: Backend,
     opt_state: Any,
     step: int,
+    *,
     seed: int,
+    sampler: _Sampler | None,
+    shard_size: int | None,
     allow_nonfinite: bool,
 ) -> None:
-    """Write parameters, optimiser state and step to ``path``, whole or not at all."""
-    if step >= _MOST_STEPS:
-        raise CheckpointError(f"the step {step} is not below {_MOST_STEPS}: a checkpoint keeps 63 bits of it")
+    """Write parameters, optimiser state, step, seed and the sampler's position to ``path``, whole or not at all."""
+    if step >= _MOST:
+        raise CheckpointError(f"the step {step} is not below {_MOST}: a checkpoint keeps 63 bits of it")
     for name in params:
         if name.startswith(_STATE):
             raise CheckpointError(
                 f"the parameter name {name!r} begins with {_STATE!r}, which is kept for the optimiser: rename it"
             )
 
-    def host(x: Any, at: str) -> Any:
+    def checked(x: Any, at: str) -> Any:
         found = namespace_of_type(x)
         if found is not None and found.backend is not backend:
             raise CheckpointError(f"{at} is an array of {found.backend.name}, and the module's are of {backend.name}")
-        return x if found is None else backend.to_host(x)
+        return x if found is None else _Leaf(x)
 
-    state, structure = storage.pack_state(map_tree(host, opt_state, "opt_state"))
-    tensors = {name: backend.to_host(p) for name, p in params.items()} | {_STATE + name: x for name, x in state.items()}
+    state, structure = storage.pack_state(map_tree(checked, opt_state, "opt_state"), _Leaf)
+    tensors = {name: _tensor(name, p, backend) for name, p in params.items()}
+    tensors |= {_STATE + name: _tensor(_STATE + name, leaf.array, backend) for name, leaf in state.items()}
+    versions = {"python": platform.python_version(), backend.name: backend.version()}
     metadata = {
         "format": _FORMAT,
-        "version": _VERSION,
+        "version": _VERSIONS[-1],
         "step": str(step),
         "seed": str(seed),
+        "sampler": json.dumps(_checked_sampler(sampler or {})),
         "optimizer": structure,
-        "made_with": json.dumps({"python": platform.python_version(), backend.name: backend.version()}),
+        "made_with": json.dumps(versions),
     }
-    storage.save(path, tensors, metadata, allow_nonfinite=allow_nonfinite)
+    storage.save_tensors(path, tensors, metadata, shard_size=shard_size, allow_nonfinite=allow_nonfinite)
 
 
-def load(
-    path: str | PathLike[str],
-    names: Sequence[str],
-    shapes: Sequence[tuple[int, ...]],
-    dtype: str,
-    backend: Backend,
-    device: Any,
-    allow_nonfinite: bool,
-) -> tuple[list[Any], Any, int]:
-    """Return the parameters as arrays of the library, the optimiser state (None where none was saved), and the step."""
-    tensors, metadata = storage.load(path, allow_nonfinite=allow_nonfinite)
-    step, structure = _header(path, metadata)
-    _check_names(path, [n for n in tensors if not n.startswith(_STATE)], names)
-    for name, shape in zip(names, shapes, strict=True):
-        _check_tensor(path, name, tensors[name], shape, dtype)
-    state = storage.unpack_state(
-        {n.removeprefix(_STATE): x for n, x in tensors.items() if n.startswith(_STATE)}, structure
+@dataclass(frozen=True)
+class _Leaf:
+    """An array in a state."""
+
+    array: Any
+
+
+def _tensor(name: str, x: Any, backend: Backend) -> storage.Tensor:
+    dtype = backend.dtype_name(x.dtype)
+    if dtype not in storage.CODES:
+        raise CheckpointError(f"tensor {name!r} is {dtype}, which the format lacks: save it in another dtype")
+    return storage.Tensor(storage.CODES[dtype], tuple(x.shape), lambda: _blocks(x, dtype, backend))
+
+
+def _blocks(x: Any, dtype: str, backend: Backend) -> Iterator[Any]:
+    """Yield the values of an array on the host, some rows at a time."""
+    size = storage.nbytes(storage.CODES[dtype], x.shape[1:])
+    rows = max(1, _BLOCK // size) if x.shape and size else 0
+    if not rows or rows >= x.shape[0]:
+        yield _on_host(x, dtype, backend)
+        return
+    for start in range(0, x.shape[0], rows):
+        yield _on_host(x[start : start + rows, ...], dtype, backend)
+
+
+def _on_host(x: Any, dtype: str, backend: Backend) -> Any:
+    if dtype != "bfloat16":
+        return backend.to_host(x)
+    xp = backends.get(None).namespace
+    wide = backend.to_host(backend.namespace.astype(x, backend.dtype("float32")))
+    return xp.astype(xp.asarray(wide, order="C").view("u4") >> 16, xp.uint16)
+
+
+def _checked_sampler(sampler: Any) -> dict[str, int | str]:
+    if not isinstance(sampler, Mapping):
+        raise CheckpointError(f"sampler maps names to whole numbers and strings; got a {type(sampler).__name__}")
+    for name, value in sampler.items():
+        fits = type(value) is str or (type(value) is int and -_MOST <= value < 2 * _MOST)
+        if not isinstance(name, str) or not fits:
+            raise CheckpointError(
+                f"sampler maps names to whole numbers of at most 64 bits, and strings; got {name!r}: {value!r:.100}"
+            )
+    return dict(sampler)
+
+
+# ---------------------------------------------------------------- reading
+def read_checkpoint(path: _Path) -> CheckpointInfo:
+    """Return what a checkpoint holds beside its values; these are not read, so that it takes no time or memory.
+
+    Any safetensors file is taken, and any index of several. Raises `CheckpointError` where it is not sound.
+
+    >>> import tl_arrayapi as tl
+    >>> module = tl.ScalarModuleDef(lambda w: w * w, init_params=[3.0]).instantiate()
+    >>> module.save("m.safetensors", step=7, sampler={"epoch": 2})
+    >>> info = tl.read_checkpoint("m.safetensors")
+    >>> info.step, info.sampler, info.tensors
+    (7, {'epoch': 2}, {'w': ('float32', ())})
+    """
+    with storage.open_checkpoint(path) as found:
+        return _info(found)
+
+
+def compare(path: _Path, target: Target) -> Differences:
+    """Say where a checkpoint does not fit; no value is read."""
+    with storage.open_checkpoint(path) as found:
+        return _compared(_info(found), target)
+
+
+def load(path: _Path, target: Target, *, strict: bool, allow_nonfinite: bool) -> tuple[dict[str, Any], Any, int]:
+    """Return the parameters that fit, as arrays of the library by name, the optimiser state (None where none was saved)
+    and the step. With ``strict`` all must fit.
+    """
+    with storage.open_checkpoint(path) as found:
+        info = _info(found)
+        differences = _compared(info, target)
+        fitting = [name for name in target.names if name not in differences.names]
+        if (strict and differences) or (not fitting and target.names):
+            raise CheckpointError(f"it does not fit the module: {differences}")
+        state = (
+            storage.unpack_state(
+                {name.removeprefix(_STATE): _Leaf(name) for name in info.state}, found.metadata.get("optimizer", "null")
+            )
+            if _is_ours(found)
+            else None
+        )
+        widened = {info.tensors[name][0] for name in fitting}
+        arrays = {}
+        for name, x in found.tensors({*fitting, *info.state}, allow_nonfinite=allow_nonfinite):
+            stored = storage.DTYPES[found.entries[name].code][0]
+            # A state goes with its parameters, and is as wide as they become.
+            arrays[name] = _placed(x, stored, target.dtype if stored in widened else stored, target)
+    params = {name: arrays[name] for name in fitting}
+    return params, map_tree(lambda x, at: arrays[x.array] if type(x) is _Leaf else x, state, ""), info.step
+
+
+def _placed(x: Any, stored: str, dtype: str, target: Target) -> Any:
+    if stored == "bfloat16":
+        xp = backends.get(None).namespace
+        x = (xp.astype(x, xp.uint32) << 16).view("f4")
+    return target.backend.take_host(x, dtype, target.device)
+
+
+def _compared(info: CheckpointInfo, target: Target) -> Differences:
+    differences = compared(info.tensors, dict(zip(target.names, target.shapes, strict=True)), target.dtype)
+    wanted = [*(info.tensors[name] for name in target.names if name in info.tensors), *info.state.values()]
+    if any(dtype == "bfloat16" for dtype, _ in wanted):
+        try:
+            target.backend.dtype("bfloat16")
+        except DTypeError as error:
+            raise CheckpointError(
+                f"it has bfloat16 tensors, which {target.backend.name} does not have: load it with a library that "
+                "does, or convert it"
+            ) from error
+    return differences
+
+
+def _is_ours(found: storage.Checkpoint) -> bool:
+    return found.metadata.get("format") == _FORMAT
+
+
+def _info(found: storage.Checkpoint) -> CheckpointInfo:
+    kinds = {name: (storage.DTYPES[e.code][0], e.shape) for name, e in found.entries.items()}
+    metadata = found.metadata
+    if not _is_ours(found):
+        return CheckpointInfo(0, 0, {}, {}, kinds, {})
+    if metadata.get("version") not in _VERSIONS:
+        raise CheckpointError(
+            f"the checkpoint's version is {metadata.get('version')!r:.100}, and this library reads "
+            f"{', '.join(_VERSIONS)}: load it with the library that wrote it"
+        )
+    sampler = _texts(metadata.get("sampler", "{}"), "sampler")
+    versions = _texts(metadata.get("made_with", "{}"), "made_with")
+    return CheckpointInfo(
+        _whole(metadata.get("step", ""), "step", _MOST),
+        _whole(metadata.get("seed", ""), "seed", 2 * _MOST),
+        _checked_sampler(sampler),
+        {name: str(version) for name, version in versions.items()},
+        {name: kind for name, kind in kinds.items() if not name.startswith(_STATE)},
+        {name: kind for name, kind in kinds.items() if name.startswith(_STATE)},
     )
 
-    stored = {tensors[name].dtype.name for name in names}
 
-    def placed(x: Any) -> Any:
-        # A state goes with its parameters, and is as wide as they become.
-        return backend.from_host(x, dtype if x.dtype.name in stored else x.dtype.name, device)
-
-    params = [backend.from_host(tensors[name], dtype, device) for name in names]
-    return params, map_tree(lambda x, at: placed(x) if namespace_of_type(x) is not None else x, state, ""), step
-
-
-def _header(path: Any, metadata: dict[str, str]) -> tuple[int, str]:
-    if metadata.get("format") != _FORMAT:
-        raise CheckpointError(
-            f"{path} is a safetensors file, but no checkpoint of a module: it has format {metadata.get('format')!r}, "
-            f"and {_FORMAT!r} is expected"
-        )
-    if metadata.get("version") != _VERSION:
-        raise CheckpointError(
-            f"{path} has checkpoint version {metadata.get('version')!r}, and this library reads {_VERSION!r}: load "
-            f"it with the library that wrote it"
-        )
-    step, structure = metadata.get("step", ""), metadata.get("optimizer", "")
-    if not (step.isascii() and step.isdecimal() and len(step) < 20 and int(step) < _MOST_STEPS):
-        raise CheckpointError(f"{path} has the step {step[:40]!r}: a whole number is expected")
-    return int(step), structure
+def _texts(text: str, what: str) -> dict[str, Any]:
+    """Return the flat object that is in the metadata."""
+    scanner = Scanner(text.encode("utf-8", "surrogatepass"), what)
+    found = {
+        key: scanner.string() if scanner.at(b'"') else scanner.number() for key in scanner.members(_FEW, "entries")
+    }
+    scanner.end()
+    return found
 
 
-def _check_names(path: Any, found: Sequence[str], wanted: Sequence[str]) -> None:
-    missing, extra = [n for n in wanted if n not in found], [n for n in found if n not in wanted]
-    if missing or extra:
-        parts = [
-            f"{what}: {', '.join(names)}"
-            for what, names in (("missing", missing), ("not in the module", extra))
-            if names
-        ]
-        raise CheckpointError(
-            f"{path} holds other parameters than the module ({'; '.join(parts)}): load it into the module that it "
-            f"was saved from"
-        )
-
-
-def _check_tensor(path: Any, name: str, x: Any, shape: tuple[int, ...], dtype: str) -> None:
-    if tuple(x.shape) != shape:
-        raise CheckpointError(f'{path} has "{name}" in shape {tuple(x.shape)}, and the module has {shape}')
-    stored = x.dtype.name
-    widens = stored in _WIDTHS and dtype in _WIDTHS and _WIDTHS[stored] < _WIDTHS[dtype]
-    if stored != dtype and not widens:
-        raise CheckpointError(
-            f'{path} has "{name}" in {stored}, which {dtype} does not hold exactly: load it into a module of dtype '
-            f"{stored}"
-        )
+def _whole(text: str, what: str, limit: int) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 20 and int(text) < limit):
+        raise CheckpointError(f"the {what} is {text[:40]!r}: a whole number below {limit} is expected")
+    return int(text)

@@ -7,7 +7,7 @@ was handed out stays as it was.
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import Any
 
@@ -17,6 +17,7 @@ from tl_arrayapi.autograd.namespace import Namespace, namespace, namespace_of_ty
 from tl_arrayapi.autograd.report import ProgramReport
 from tl_arrayapi.backends.base import Backend
 from tl_arrayapi.definition import Definition, Initial, checked_flags
+from tl_arrayapi.differences import Differences
 from tl_arrayapi.errors import (
     ArgumentError,
     DTypeError,
@@ -513,31 +514,66 @@ class ScalarModule:
 
     # ---- files
     def save(
-        self, path: str | PathLike[str], opt_state: Any = None, step: int = 0, *, allow_nonfinite: bool = False
+        self,
+        path: str | PathLike[str],
+        opt_state: Any = None,
+        step: int = 0,
+        *,
+        sampler: Mapping[str, int | str] | None = None,
+        names: Mapping[str, str] | None = None,
+        shard_size: int | None = None,
+        allow_nonfinite: bool = False,
     ) -> None:
-        """Write parameters, optimiser state and step to a safetensors file, which is replaced whole or left as it was.
+        """Write parameters, optimiser state, step and seed to a safetensors file, which is replaced whole or left as it
+        was.
 
-        NaN and infinities are refused, unless ``allow_nonfinite``.
+        ``sampler`` is a note on where in the samples training stands, and comes back from `tl.read_checkpoint`.
+        ``names`` maps parameters to other names in the file. With ``shard_size``, bytes, ``path`` becomes the index of
+        files of that size. NaN and infinities are refused, unless ``allow_nonfinite``.
         """
-        params = dict(zip(self.definition.param_names, self._params, strict=True))
-        checkpoints.save(path, params, self.backend, opt_state, count("step", step), self.options.seed, allow_nonfinite)
-
-    def load(self, path: str | PathLike[str], *, allow_nonfinite: bool = False) -> tuple[Any, int]:
-        """Read what `save` wrote; return the optimiser state and the step. Raises `CheckpointError`, and changes
-        nothing, where the file does not fit.
-        """
-        params, state, step = checkpoints.load(
+        names_there = checkpoints.renamed(self.definition.param_names, names)
+        checkpoints.save(
             path,
-            self.definition.param_names,
-            self.definition.param_shapes,
-            self.options.dtype,
+            dict(zip(names_there, self._params, strict=True)),
             self.backend,
-            self._device,
-            allow_nonfinite,
+            opt_state,
+            count("step", step),
+            seed=self.options.seed,
+            sampler=sampler,
+            shard_size=shard_size,
+            allow_nonfinite=allow_nonfinite,
         )
-        self.adopt(params)
+
+    def load(
+        self,
+        path: str | PathLike[str],
+        *,
+        names: Mapping[str, str] | None = None,
+        strict: bool = True,
+        allow_nonfinite: bool = False,
+    ) -> tuple[Any, int]:
+        """Read what `save` wrote, or another program; return the optimiser state and the step.
+
+        ``path`` is a safetensors file, or the index of several; ``names`` maps parameters to other names there. Raises
+        `CheckpointError`, and changes nothing, where it is not sound or does not fit; what `compare` lists, all of it,
+        is in the message. Not ``strict``, the parameters that fit are loaded, and the others keep their values.
+        """
+        target = self._target(names)
+        found, state, step = checkpoints.load(path, target, strict=strict, allow_nonfinite=allow_nonfinite)
+        kept = self.params if len(found) < len(target.names) else []
+        self.adopt([found[name] if name in found else kept[i] for i, name in enumerate(target.names)])
         self.steps_done = step
         return state, step
+
+    def compare(self, path: str | PathLike[str], *, names: Mapping[str, str] | None = None) -> Differences:
+        """Say where a checkpoint does not fit this module: what is missing, extra, misshapen or wider; no value is
+        read.
+        """
+        return checkpoints.compare(path, self._target(names))
+
+    def _target(self, names: Mapping[str, str] | None) -> checkpoints.Target:
+        there = checkpoints.renamed(self.definition.param_names, names)
+        return checkpoints.Target(there, self.definition.param_shapes, self.options.dtype, self.backend, self._device)
 
     @property
     def programs(self) -> list[ProgramReport]:

@@ -171,11 +171,12 @@ def shuffled(length: int, seed: int, epoch: int) -> list[int]:
     return order
 
 
-def minibatches(samples: _Samples, size: int, seed: int, epoch: int) -> Iterator[tuple[Any, ...]]:
+def minibatches(samples: _Samples, size: int, seed: int, epoch: int, start: int = 0) -> Iterator[tuple[Any, ...]]:
     """Return an iterator over the samples of one epoch in tuples of stacked arrays, ``size`` at a time, the last one
     smaller.
 
-    The order is ``shuffled(len(samples), seed, epoch)``. Samples that are tuples are stacked with the library's
+    The order is ``shuffled(len(samples), seed, epoch)``. The first ``start`` mini-batches are left out, which takes no
+    time: a run that was cut short goes on with the next one. Samples that are tuples are stacked with the library's
     ``stack``. Raises ArgumentError for a size below 1, PlanError for a seed outside [0, 2^64), StructureError for no
     samples, all of them at once; and ShapeError or StructureError for samples that differ, when their batch is taken.
 
@@ -192,7 +193,8 @@ def minibatches(samples: _Samples, size: int, seed: int, epoch: int) -> Iterator
     if epoch >= 2**64:
         raise ArgumentError(f"epoch must be below 2^64; got {epoch}")
     order = shuffled(length, seed, epoch)
-    chunks = [order[start : start + size] for start in range(0, length, size)]
+    skipped = count("start", start)
+    chunks = [order[place : place + size] for place in range(skipped * size, length, size)]
     if isinstance(samples, StackedSamples):
         return (samples.take(places) for places in chunks)
     return (_stacked(samples, places) for places in chunks)

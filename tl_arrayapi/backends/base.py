@@ -311,6 +311,10 @@ class Backend:
             made = made if 0 not in host.shape else xp.reshape(made, host.shape)
         return made if made.dtype == wanted else xp.astype(made, wanted)
 
+    def take_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:
+        """Return what `from_host` does, of an array that nobody else holds: its memory may be the result's."""
+        return self.from_host(array, dtype, device)
+
     # ---- computing behind the caller's back
     def wait(self, arrays: Sequence[Any]) -> None:
         """Block until ``arrays`` are computed, where the library does not wait by itself."""

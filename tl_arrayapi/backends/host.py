@@ -39,6 +39,14 @@ class HostBackend(Backend):
             return None
         raise self.no_device(name)
 
+    def take_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:
+        """Return ``array`` itself where it has the dtype and is an array of this library."""
+        same = dtype is None or array.dtype.name == dtype
+        if not same or type(array) is not getattr(self.namespace, "ndarray", None):
+            return self.from_host(array, dtype, device)
+        self.device(device)
+        return array
+
     def dtype(self, name: str) -> Any:
         """Return NumPy's dtype object of that name."""
         if name not in DTYPES or name == "bfloat16":

@@ -8,16 +8,18 @@ here opens a file or knows an array.
 
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tl_arrayapi.errors import CheckpointError
+from tl_arrayapi.storage.scan import Scanner, short
 
 __all__ = [
     "DTYPES",
     "MAX_HEADER",
+    "MAX_METADATA",
+    "MAX_METADATA_SIZE",
     "MAX_TENSORS",
     "PREFIX",
     "Entry",
@@ -32,6 +34,8 @@ __all__ = [
 
 MAX_HEADER = 100_000_000
 MAX_TENSORS = 100_000
+MAX_METADATA = 1_000
+MAX_METADATA_SIZE = 16_000_000
 _MAX_DIMENSIONS = 64
 _MAX_NAME = 1024
 
@@ -52,10 +56,14 @@ DTYPES = {
     "I64": ("int64", 8),
     "F64": ("float64", 8),
     "C64": ("complex64", 8),
+    "BF16": ("bfloat16", 2),
 }
-"""The format's dtypes that NumPy has: the name in NumPy, and the bytes of an element."""
+"""The format's dtypes that array libraries have: the dtype's name, and the bytes of an element."""
 
-_NOT_IN_NUMPY = frozenset({"BF16", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4"})
+_CODES = {code: code for code in DTYPES}
+_UNREAD = frozenset({"F8_E4M3", "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4"})
+
+_FIELDS = {"dtype", "shape", "data_offsets"}
 
 _KINDS = {
     b"PK\x03\x04": "a zip archive, as torch.save (.pt) and numpy.savez write",
@@ -69,7 +77,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """Say where in the payload one tensor is, and what it is.
 
@@ -169,84 +177,92 @@ def check_name(name: str) -> None:
         )
 
 
-def decode(raw: bytes, payload: int) -> Header:
+def decode(raw: bytes | bytearray, payload: int) -> Header:
     """Return what the header ``raw`` says of a payload of so many bytes, or raise CheckpointError where anything is
     wrong.
 
     >>> decode(b'{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}', 8).entries[0].shape
     (2,)
     """
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise CheckpointError(f"the header is not UTF-8 (byte {error.start})") from error
-    if not text.startswith("{"):
+    if not raw.startswith(b"{"):
         raise CheckpointError("the header is not a JSON object: it does not begin with '{'")
-    try:
-        parsed = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
-    except RecursionError as error:
-        raise CheckpointError("the header is nested too deeply") from error
-    except CheckpointError:
-        raise
-    except ValueError as error:  # an integer of too many digits, too
-        raise CheckpointError(f"the header is not JSON ({error})") from error
-    metadata = parsed.pop("__metadata__", {})
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise CheckpointError("__metadata__ must map names to strings")
-    if len(parsed) > MAX_TENSORS:
-        raise CheckpointError(f"there are {len(parsed)} tensors, and at most {MAX_TENSORS} are read")
-    entries = tuple(_entry(name, fields) for name, fields in parsed.items())
+    scanner = Scanner(raw, "header")
+    entries: list[Entry] = []
+    metadata: dict[str, str] = {}
+    for name in scanner.members(MAX_TENSORS + 1, "tensors"):
+        if name == "__metadata__":
+            metadata = _metadata(scanner)
+        else:
+            entries.append(_entry(name, scanner))
+    scanner.end()
+    if len(entries) > MAX_TENSORS:
+        raise CheckpointError(f"there are {len(entries)} tensors, and at most {MAX_TENSORS} are read")
     _check_ranges(entries, payload)
-    return Header(entries, metadata)
+    return Header(tuple(entries), metadata)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise CheckpointError(f"the header has {twice!r} twice")
+def _metadata(scanner: Scanner) -> dict[str, str]:
+    found: dict[str, str] = {}
+    size = 0
+    if not scanner.at(b"{"):
+        raise CheckpointError("__metadata__ must map names to strings, and is something else")
+    for key in scanner.members(MAX_METADATA, "entries of metadata"):
+        if not scanner.at(b'"'):
+            raise CheckpointError(f"__metadata__ must map names to strings, and {short(key)} is something else")
+        found[key] = scanner.string(MAX_METADATA_SIZE)
+        size += len(key) + len(found[key])
+        if size > MAX_METADATA_SIZE:
+            raise CheckpointError(f"__metadata__ has more than {MAX_METADATA_SIZE} characters")
     return found
 
 
-def _no_constant(word: str) -> Any:
-    raise CheckpointError(f"the header has {word}, which is not JSON")
-
-
-def _entry(name: str, fields: Any) -> Entry:
+def _entry(name: str, scanner: Scanner) -> Entry:
     check_name(name)
-    expected = {"dtype", "shape", "data_offsets"}
-    if not isinstance(fields, dict) or fields.keys() != expected:
-        got = sorted(fields) if isinstance(fields, dict) else type(fields).__name__
-        raise CheckpointError(f"tensor {name!r} is described by {got}: exactly {sorted(expected)} are expected")
-    code, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
-    if not isinstance(code, str) or code not in DTYPES:
-        lacks = isinstance(code, str) and code in _NOT_IN_NUMPY
-        advice = "NumPy does not have it: convert the file" if lacks else f"one of {', '.join(DTYPES)} is expected"
-        raise CheckpointError(f"tensor {name!r} has dtype {_short(code)}: {advice}")
+    if not scanner.at(b"{"):
+        raise CheckpointError(f"tensor {name!r} is described by no object: exactly {sorted(_FIELDS)} are expected")
+    pairs = scanner.flat()
+    fields = dict(pairs)
+    if len(pairs) != 3 or fields.keys() != _FIELDS:
+        got = [short(key) for key, _ in pairs[:10]]
+        raise CheckpointError(f"tensor {name!r} is described by {got}: exactly {sorted(_FIELDS)} are expected, once")
+    code = _code(name, fields["dtype"])
+    shape = _shape(name, code, fields["shape"])
+    start, end = _offsets(name, fields["data_offsets"])
+    if end - start != nbytes(code, shape):
+        raise CheckpointError(
+            f"tensor {name!r} has {end - start} bytes, and {code} of shape {short(shape)} takes {nbytes(code, shape)}"
+        )
+    return Entry(name, code, shape, start, end)
+
+
+def _code(name: str, code: Any) -> str:
+    if isinstance(code, str) and code in DTYPES:
+        return _CODES[code]
+    unread = isinstance(code, str) and code in _UNREAD
+    advice = "no array library here has it: convert the file" if unread else f"one of {', '.join(DTYPES)} is expected"
+    raise CheckpointError(f"tensor {name!r} has dtype {short(code)}: {advice}")
+
+
+def _shape(name: str, code: str, shape: Any) -> tuple[int, ...]:
     if not isinstance(shape, list) or not all(type(n) is int and 0 <= n < 2**63 for n in shape):
         raise CheckpointError(
-            f"tensor {name!r} has shape {_short(shape)}: whole numbers from 0 to 2^63 - 1 are expected"
+            f"tensor {name!r} has shape {short(shape)}: whole numbers from 0 to 2^63 - 1 are expected"
         )
     if len(shape) > _MAX_DIMENSIONS:
         raise CheckpointError(f"tensor {name!r} has {len(shape)} dimensions: at most {_MAX_DIMENSIONS} are read")
     # A library multiplies the dimensions that are not 0 even where one is.
     if nbytes(code, [n for n in shape if n]) >= 2**63:
-        raise CheckpointError(f"tensor {name!r} has shape {_short(shape)}: its size overflows 64 bits")
+        raise CheckpointError(f"tensor {name!r} has shape {short(shape)}: its size overflows 64 bits")
+    return tuple(shape)
+
+
+def _offsets(name: str, offsets: Any) -> tuple[int, int]:
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(type(n) is int for n in offsets):
-        raise CheckpointError(f"tensor {name!r} has data_offsets {_short(offsets)}: two whole numbers are expected")
+        raise CheckpointError(f"tensor {name!r} has data_offsets {short(offsets)}: two whole numbers are expected")
     start, end = offsets
     if not 0 <= start <= end:
-        raise CheckpointError(f"tensor {name!r} has data_offsets {_short(offsets)}: 0 <= start <= end is expected")
-    if end - start != nbytes(code, shape):
-        raise CheckpointError(
-            f"tensor {name!r} has {end - start} bytes, and {code} of shape {_short(shape)} takes {nbytes(code, shape)}"
-        )
-    return Entry(name, code, tuple(shape), start, end)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}..."
+        raise CheckpointError(f"tensor {name!r} has data_offsets {short(offsets)}: 0 <= start <= end is expected")
+    return start, end
 
 
 def _check_ranges(entries: Sequence[Entry], payload: int) -> None:

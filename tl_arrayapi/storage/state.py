@@ -17,24 +17,29 @@ __all__ = ["pack_state", "unpack_state"]
 # Far above what a chain of optimisers needs, and far below where Python's own stack ends.
 _DEEPEST = 64
 _LARGEST = 2**64
+_TEXT = 1 << 18
+_TEXT_FOR_A_TENSOR = 256
 
 
-def pack_state(state: Any) -> tuple[dict[str, Any], str]:
+def pack_state(state: Any, kind: type | None = None) -> tuple[dict[str, Any], str]:
     """Return the NumPy arrays of a state, under the names "0", "1", ..., and a JSON text that says how they are nested.
 
     A state is dicts with strings or integers for keys, lists, tuples, None, bool, int (below 2^64 in size), float,
-    str, and NumPy arrays, nested to a depth of 64 at most. Raises CheckpointError for anything else, naming the entry.
+    str, and NumPy arrays, or what stands for them, of another ``kind``, nested to a depth of 64 at most. Raises
+    CheckpointError for anything else, naming the entry.
 
     >>> import numpy as np
     >>> pack_state({"step": 3, "m": [np.ones(2)]})
     ({'0': array([1., 1.])}, '{"dict":[["step",3],["m",[{"array":"0"}]]]}')
     """
     tensors: dict[str, Any] = {}
-    form = _packed(state, tensors, "state", 0)
-    return tensors, json.dumps(form, separators=(",", ":"))
+    form = _packed(state, tensors, kind or backends.get(None).namespace.ndarray, "state", 0)
+    text = json.dumps(form, separators=(",", ":"))
+    _check_size(text, tensors)
+    return tensors, text
 
 
-def _packed(value: Any, tensors: dict[str, Any], where: str, depth: int) -> Any:
+def _packed(value: Any, tensors: dict[str, Any], array: type, where: str, depth: int) -> Any:
     if depth > _DEEPEST:
         raise CheckpointError(f"{where[:80]}... is nested deeper than {_DEEPEST}: flatten the state")
     # A subclass would come back as its base: exact types only.
@@ -48,7 +53,7 @@ def _packed(value: Any, tensors: dict[str, Any], where: str, depth: int) -> Any:
     if kind is float:
         return {"float": value.hex()}
     if kind in (list, tuple):
-        entries = [_packed(entry, tensors, f"{where}[{i}]", depth + 1) for i, entry in enumerate(value)]
+        entries = [_packed(entry, tensors, array, f"{where}[{i}]", depth + 1) for i, entry in enumerate(value)]
         return entries if kind is list else {"tuple": entries}
     if kind is dict:
         pairs = []
@@ -56,10 +61,13 @@ def _packed(value: Any, tensors: dict[str, Any], where: str, depth: int) -> Any:
             if type(key) not in (str, int):
                 raise CheckpointError(f"{where} has the key {key!r}: strings and integers are kept")
             pairs.append(
-                [_packed(key, tensors, where, depth + 1), _packed(entry, tensors, f"{where}[{key!r}]", depth + 1)]
+                [
+                    _packed(key, tensors, array, where, depth + 1),
+                    _packed(entry, tensors, array, f"{where}[{key!r}]", depth + 1),
+                ]
             )
         return {"dict": pairs}
-    if kind is backends.get(None).namespace.ndarray:
+    if kind is array:
         name = str(len(tensors))
         tensors[name] = value
         return {"array": name}
@@ -76,6 +84,8 @@ def unpack_state(tensors: Mapping[str, Any], text: str) -> Any:
     >>> unpack_state({}, '{"dict":[["step",3],["m",{"tuple":[]}]]}')
     {'step': 3, 'm': ()}
     """
+    if isinstance(text, str):
+        _check_size(text, tensors)
     try:
         form = json.loads(text, parse_constant=_refused, parse_float=_refused, object_pairs_hook=_single)
     except CheckpointError:
@@ -87,6 +97,15 @@ def unpack_state(tensors: Mapping[str, Any], text: str) -> Any:
     if unused:
         raise CheckpointError(f"the state has no place for the tensors {sorted(unused)[:10]}")
     return state
+
+
+def _check_size(text: str, tensors: Mapping[str, Any]) -> None:
+    """Hold the text to a size that says something of tensors: what it makes takes twenty times as much memory."""
+    most = _TEXT + _TEXT_FOR_A_TENSOR * len(tensors)
+    if len(text) > most:
+        raise CheckpointError(
+            f"the text of the state has {len(text)} characters, and {most} are the most beside {len(tensors)} tensors"
+        )
 
 
 def _refused(word: str) -> Any:

@@ -98,6 +98,12 @@ class DaskBackend(HostBackend):
         # Without a name Dask would hash all of the data for one.
         return dask.array.from_array(host, name=False)
 
+    def take_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:
+        """Return an array over the memory of ``array``."""
+        self.device(device)
+        host = numpy.asarray(array, dtype=self.dtype(array.dtype.name if dtype is None else dtype), order="C")
+        return dask.array.from_array(host, name=False)
+
     def hold(self, array: Any) -> Callable[[], bool] | None:
         """Compare the name, which a write changes."""
         name = array.name

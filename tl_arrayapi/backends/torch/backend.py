@@ -237,6 +237,11 @@ class TorchBackend(Backend):
         host = numpy.array(array, dtype="float32" if name == "bfloat16" else name, order="C")
         return torch.from_numpy(host).to(dtype=wanted, device=device)
 
+    def take_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:
+        """Return a tensor in the memory of ``array``, where dtype and device allow it."""
+        wanted = self.dtype(array.dtype.name if dtype is None else dtype)
+        return torch.from_numpy(array).to(dtype=wanted, device=device)
+
     def wait(self, arrays: Sequence[Any]) -> None:
         """Synchronise the accelerators that ``arrays`` are on."""
         for device in {x.device for x in arrays if x.device.type != "cpu"}:
