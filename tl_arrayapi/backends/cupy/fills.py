@@ -37,7 +37,7 @@ def _kernel(name: str, device: int) -> Any:
 @functools.cache
 def _module(device: int) -> Any:
     """Compile for one device, which is the current one, with nothing contracted."""
-    source = resources.files("tl_arrayapi.backends.cupy").joinpath("fills.cu").read_text()
+    source = resources.files("tl_arrayapi").joinpath("backends", "cupy", "fills.cu").read_text()
     return cupy.RawModule(code=source, options=("-std=c++17", "--fmad=false"))
 
 
