@@ -6,19 +6,22 @@ meet once in some 2**63 / n plans; then the later parameter gets another seed.
 
 import bisect
 import hashlib
-import itertools
 import struct
 from collections.abc import Sequence
 
+from tl_arrayapi.errors import PlanError
 from tl_arrayapi.init.splitmix64 import stream_key
 
 __all__ = ["derived_seeds"]
 
 _ALL = 2**64
+_MOST_TRIES = 100
 
 
 def derived_seeds(seed: int, names: Sequence[str], counts: Sequence[int]) -> list[int]:
     """Return a seed for each parameter, made of ``seed``, its position and its name; ``counts`` are their elements.
+
+    Raise PlanError where the streams are so many and so long that there is no room left for one.
 
     >>> derived_seeds(0, ["w"], [6]) == derived_seeds(0, ["w", "b"], [6, 3])[:1]
     True
@@ -26,9 +29,14 @@ def derived_seeds(seed: int, names: Sequence[str], counts: Sequence[int]) -> lis
     windows = _Windows()
     found = []
     for position, (name, count) in enumerate(zip(names, counts, strict=True)):
-        tries = (_hashed(seed, position, name, attempt) for attempt in itertools.count())
+        tries = (_hashed(seed, position, name, attempt) for attempt in range(_MOST_TRIES))
         # One draw at least, so that seeds differ even where nothing is drawn.
-        found.append(next(own for own in tries if windows.take(stream_key(own), max(count, 1))))
+        own = next((own for own in tries if windows.take(stream_key(own), max(count, 1))), None)
+        if own is None:
+            raise PlanError(
+                f"there is no room for a stream of {count} draws beside the {position} others: make two plans"
+            )
+        found.append(own)
     return found
 
 
