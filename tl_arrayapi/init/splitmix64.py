@@ -150,10 +150,15 @@ class Form(ABC):
     @functools.cached_property
     def table(self) -> tuple[Any, ...]:
         """The columns of `normal_table` as integers of the form, made when they are first asked for."""
+        keywords = {"dtype": self.dtype, **self.keywords}
         return tuple(
-            self.xp.asarray([self._reduced(entry) for entry in column], dtype=self.dtype, **self.keywords)
+            self.xp.asarray(list(column if self._holds_32_bits else map(self._reduced, column)), **keywords)
             for column in normal_table()
         )
+
+    @property
+    def _holds_32_bits(self) -> bool:
+        return self.width > 32 or not self.signed
 
     def halves(self, draws: Any, bits: int) -> tuple[Any, Any]:
         """Split the top ``bits`` (2 to 32) of the draws into an upper and a lower half; the lower has bits // 2."""
@@ -345,14 +350,16 @@ def draws_form(xp: Any, device: Any = None) -> Form:
     It is tried once per namespace, device and set of dtypes (JAX's depends on a switch). Raise BackendError where no
     form works.
     """
-    return _tried(xp, device, available_dtypes(xp, device))
+    kind, dtype = _tried(xp, device, available_dtypes(xp, device))
+    # Each caller has a form of its own: the table that it keeps may belong to a trace, which ends.
+    return kind(xp, dtype, device)
 
 
 @functools.lru_cache(maxsize=64)
-def _tried(xp: Any, device: Any, dtypes: frozenset[str]) -> Form:
+def _tried(xp: Any, device: Any, dtypes: frozenset[str]) -> tuple[type[Form], str]:
     for form, dtype in _FORMS:
         if dtype in dtypes and _works(form, xp, dtype, device):
-            return form(xp, dtype, device)
+            return form, dtype
     raise BackendError(
         f"{xp.__name__} has no integers to compute SplitMix64 with: it takes 64 or 32 bits that wrap around, shifts "
         "and bitwise operations. Give the library a backend with a fill of its own"

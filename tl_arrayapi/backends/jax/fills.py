@@ -22,7 +22,7 @@ __all__ = ["filled"]
 
 def filled(recipe: Drawn, shape: Sequence[int], dtype: Any, device: Any) -> Any:
     """Return an array of ``shape`` of what ``recipe`` draws, on a device, or spread as a sharding says."""
-    numbers = {name: value for name, value in vars(recipe).items() if _varies(value)}
+    numbers = _numbers(recipe)
     pattern = _Pattern(recipe, numbers)
     key = stream_key(recipe.seed) + _GOLDEN
     base = numpy.asarray([key >> 32 & _LOW32, key & _LOW32], numpy.uint32)
@@ -35,8 +35,13 @@ _GOLDEN = 0x9E3779B97F4A7C15
 _LOW32 = 2**32 - 1
 
 
-def _varies(value: Any) -> bool:
-    return isinstance(value, float) or (isinstance(value, tuple) and all(isinstance(part, float) for part in value))
+def _numbers(recipe: Drawn) -> dict[str, Any]:
+    """Return the floats of a recipe and its tuples of floats, by name: what differs from one fill to the next."""
+    return {
+        name: value
+        for name, value in vars(recipe).items()
+        if isinstance(value, float) or (isinstance(value, tuple) and all(isinstance(part, float) for part in value))
+    }
 
 
 class _Pattern:

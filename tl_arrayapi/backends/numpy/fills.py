@@ -4,6 +4,7 @@ A `Symmetric` recipe, which is what uniform weights have, is written by calls th
 blocks are copied. Where Numba is installed, `compiled` has kernels of the same bits.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from tl_arrayapi.backends.numpy import tiers
 from tl_arrayapi.backends.numpy.narrow import narrow
 from tl_arrayapi.backends.numpy.threads import share, thread_count
 from tl_arrayapi.init.recipes import Drawn, Symmetric
-from tl_arrayapi.init.splitmix64 import draws_form, stream_key
+from tl_arrayapi.init.splitmix64 import Form, draws_form, stream_key
 
 __all__ = ["BLOCK", "RUN", "SHARED_BLOCK", "fill_box", "fill_into"]
 
@@ -126,12 +127,18 @@ def _block_writer(recipe: Drawn, size: int) -> _Block:
 
 
 def _copied(recipe: Drawn) -> _Block:
-    form = draws_form(numpy)
+    form = _form()
 
     def write(out: Any, start: int, offsets: Any) -> None:
         out[...] = recipe.block(form, start, offsets, recipe.format.compute)
 
     return write
+
+
+@functools.cache
+def _form() -> Form:
+    """Return the form of the draws, which keeps the table of the normal distribution."""
+    return draws_form(numpy)
 
 
 def _symmetric(recipe: Symmetric, size: int) -> _Block:
