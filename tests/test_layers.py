@@ -27,6 +27,7 @@ LAYERS = [
         "nn",
         "optim",
         "options",
+        "parameters",
         "random",
         "report",
         "schedules",
