@@ -51,7 +51,8 @@ def fill_into(out: Any, recipe: Drawn, start: int = 0, threads: int | None = Non
     kernel = tiers.kernel(recipe, out.size)
 
     def part(first: int, last: int) -> None:
-        write = kernel or _run_writer(recipe, min(BLOCK if threads == 1 else SHARED_BLOCK, last - first))
+        is_alone = last - first == out.size
+        write = kernel or _run_writer(recipe, min(BLOCK if is_alone else SHARED_BLOCK, last - first))
         write(out[first:last], start + first)
 
     share(part, out.size, threads)
@@ -59,24 +60,30 @@ def fill_into(out: Any, recipe: Drawn, start: int = 0, threads: int | None = Non
 
 def fill_box(out: Any, recipe: Drawn, shape: Sequence[int], start: Sequence[int]) -> None:
     """Write into ``out``, in C order, the part of the array of ``shape`` that begins at ``start``, in this thread."""
-    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    first = sum(map(math.prod, zip(start, strides, strict=True)))
-    # From this axis on, what is next to one another in the box is so in the array.
-    axis = len(shape) - 1
-    while axis > 0 and out.shape[axis] == shape[axis]:
-        axis -= 1
     if not out.size:
         return
-    run, flat, places = math.prod(out.shape[max(axis, 0) :]), out.reshape(-1), _Places(out.shape, strides)
+    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    first = sum(map(math.prod, zip(start, strides, strict=True)))
+    run, flat, places = _row(out.shape, shape), out.reshape(-1), _Places(out.shape, strides)
+    # Other boxes are likely to be filled at the same time.
+    block = min(SHARED_BLOCK, out.size)
     if run == out.size or run >= RUN:
-        write = tiers.kernel(recipe, out.size) or _run_writer(recipe, min(BLOCK, run))
+        write = tiers.kernel(recipe, out.size) or _run_writer(recipe, min(block, run))
         for at in range(0, out.size, run):
             write(flat[at : at + run], first + places.of(at))
     else:
-        scattered = _block_writer(recipe, BLOCK)
-        for at in range(0, out.size, BLOCK):
-            piece = flat[at : at + BLOCK]
+        scattered = _block_writer(recipe, block)
+        for at in range(0, out.size, block):
+            piece = flat[at : at + block]
             scattered(piece, first, places.among(at, piece.size))
+
+
+def _row(box: Sequence[int], shape: Sequence[int]) -> int:
+    """Return how many elements of a box, from its first one on, follow one another in the array as well."""
+    axis = len(shape) - 1
+    while axis > 0 and box[axis] == shape[axis]:
+        axis -= 1
+    return math.prod(box[max(axis, 0) :])
 
 
 class _Places:

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 __all__ = ["ALIGNED", "LEAST", "share", "thread_count"]
 
-LEAST = 2**19
-"""The fewest elements that are worth a thread of their own: about a millisecond's work."""
+LEAST = 2**21
+"""The fewest elements that are worth a thread of their own: some milliseconds' work, and far more than its blocks."""
 
 ALIGNED = 2**16
 """Parts begin at multiples of it, so that two threads never write to one cache line."""
