@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 dask = pytest.importorskip("dask")
@@ -18,6 +18,7 @@ def arrays(draw):
 
 
 @given(arrays(), st.integers(4, 400))
+@settings(max_examples=30)
 def test_slabs_follow_one_another_and_are_of_bounded_size(array, most):
     values, chunked = array
     with dask.config.set(scheduler="synchronous"):

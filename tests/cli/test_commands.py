@@ -45,7 +45,7 @@ def only_line(text: str) -> str:
 
 
 # ---- help, version, bad usage
-@pytest.mark.parametrize("words", [[], ["train"], ["train", "digits"], ["backends"]])
+@pytest.mark.parametrize("words", [[], ["train"], ["train", "digits"], ["init"], ["backends"]])
 def test_every_command_has_help(call, words):
     result = call(*words, "--help")
     assert result.exit_code == 0

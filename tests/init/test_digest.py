@@ -14,10 +14,8 @@ from tl_arrayapi.init.digest import digest_of
 SHAPES = [(2, 3), (4,), ()]
 INITS = [init.xavier_for((2, 3), seed=2**64 - 1), init.flat([1.0, 2.0, 3.0, 4.0]), init.uniform(-1, 1, seed=4)]
 EVERY_KIND = init.Plan(
-    [(17, 5), (9, 5), (33,), (6, 6), (3, 3), (0, 4), ()],
+    [(17, 5), (6, 6), (3, 3), (0, 4), ()],
     [
-        init.xavier_normal(5, 17, seed=1),
-        init.truncated_normal(seed=2),
         init.uniform(-1, 2, seed=3),
         init.orthogonal(seed=4),
         init.eye(),

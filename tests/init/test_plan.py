@@ -237,14 +237,13 @@ def test_a_plan_of_100_gigabytes_on_dask_is_made_of_next_to_nothing():
     tracemalloc.start()
     try:
         (array,) = init.Plan.for_module(module, init.kaiming_for).fill(dask)
-        held, most = tracemalloc.get_traced_memory()
+        _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert array.nbytes == 10**11
     assert most < 2**21
     assert len(array.dask) < 5000
     last = np.asarray(array[-1, -3:])
-    expected = [
-        init.value_at(init.Plan.for_module(module, init.kaiming_for).inits[0], 25 * 10**9 - k) for k in (3, 2, 1)
-    ]
+    (scheme,) = init.Plan.for_module(module, init.kaiming_for).inits
+    expected = [init.value_at(scheme, 25 * 10**9 - k) for k in (3, 2, 1)]
     assert np.allclose(last, expected, rtol=1e-6)

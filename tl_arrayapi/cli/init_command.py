@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
-from tl_arrayapi import checkpoints
 from tl_arrayapi.backends import available, get
 from tl_arrayapi.errors import ArgumentError, BackendError, DeviceError, DTypeError, MissingLibraryError, TLError
 from tl_arrayapi.init import Plan
+from tl_arrayapi.module import ScalarModuleDef
+from tl_arrayapi.options import Options
 
 __all__ = ["Target", "run"]
 
@@ -132,7 +133,8 @@ def _where(plan: Plan, one: Target, other: Target) -> str:
 
 
 def _write(plan: Plan, target: Target, out: Path) -> None:
-    """Write the filled parameters as a checkpoint of no steps, which a module of their names can load."""
-    arrays = plan.fill(target.namespace, target.dtype, target.device, chunks=target.chunks)
-    backend = get(target.namespace)
-    checkpoints.save(out, dict(zip(plan.names, arrays, strict=True)), backend, None, 0, 0, False)
+    """Write the filled parameters as a checkpoint of no steps, which a module of their names and shapes can load."""
+    options = Options(xp=target.namespace, dtype=target.dtype, device=target.device, lazy=True)
+    module = ScalarModuleDef(lambda *params: params[0], plan=plan).instantiate_with(None, options)
+    module.adopt(plan.fill(target.namespace, target.dtype, target.device, chunks=target.chunks))
+    module.save(out)
