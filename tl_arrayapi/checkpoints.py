@@ -83,13 +83,13 @@ def save(
     path: _Path,
     params: Mapping[str, Any],
     backend: Backend,
-    opt_state: Any,
-    step: int,
+    opt_state: Any = None,
+    step: int = 0,
+    seed: int = 0,
+    allow_nonfinite: bool = False,
     *,
-    seed: int,
-    sampler: _Sampler | None,
-    shard_size: int | None,
-    allow_nonfinite: bool,
+    sampler: _Sampler | None = None,
+    shard_size: int | None = None,
 ) -> None:
     """Write parameters, optimiser state, step, seed and the sampler's position to ``path``, whole or not at all."""
     if step >= _MOST:
@@ -268,7 +268,7 @@ def _texts(text: str, what: str) -> dict[str, Any]:
     """Return the flat object that is in the metadata."""
     scanner = Scanner(text.encode("utf-8", "surrogatepass"), what)
     found = {
-        key: scanner.string() if scanner.at(b'"') else scanner.number() for key in scanner.members(_FEW, "entries")
+        key: scanner.string() if scanner.at_string() else scanner.number() for key in scanner.members(_FEW, "entries")
     }
     scanner.end()
     return found

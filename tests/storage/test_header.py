@@ -38,7 +38,7 @@ def test_a_header_over_the_bound_in_a_file_that_is_as_long_is_refused(path):
 @pytest.mark.parametrize("header", [b'{"\xff":1}', b"\xef\xbb\xbf{}", b'{"\xc3'])
 def test_a_header_that_is_not_utf8_or_begins_otherwise_is_refused(path, header):
     write(path, header)
-    refused(path, "not UTF-8|does not begin|a string is expected")
+    refused(path, "not UTF-8|does not begin|a string and ':' is expected")
 
 
 @pytest.mark.parametrize(

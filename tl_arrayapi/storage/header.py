@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tl_arrayapi.errors import CheckpointError
 from tl_arrayapi.storage.scan import Scanner, short
@@ -77,8 +77,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """Say where in the payload one tensor is, and what it is.
 
     >>> Entry("w", "F32", (2, 3), 0, 24).name
@@ -204,10 +203,10 @@ def decode(raw: bytes | bytearray, payload: int) -> Header:
 def _metadata(scanner: Scanner) -> dict[str, str]:
     found: dict[str, str] = {}
     size = 0
-    if not scanner.at(b"{"):
+    if not scanner.at_object():
         raise CheckpointError("__metadata__ must map names to strings, and is something else")
     for key in scanner.members(MAX_METADATA, "entries of metadata"):
-        if not scanner.at(b'"'):
+        if not scanner.at_string():
             raise CheckpointError(f"__metadata__ must map names to strings, and {short(key)} is something else")
         found[key] = scanner.string(MAX_METADATA_SIZE)
         size += len(key) + len(found[key])
@@ -218,7 +217,7 @@ def _metadata(scanner: Scanner) -> dict[str, str]:
 
 def _entry(name: str, scanner: Scanner) -> Entry:
     check_name(name)
-    if not scanner.at(b"{"):
+    if not scanner.at_object():
         raise CheckpointError(f"tensor {name!r} is described by no object: exactly {sorted(_FIELDS)} are expected")
     pairs = scanner.flat()
     fields = dict(pairs)

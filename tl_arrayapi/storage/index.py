@@ -89,7 +89,7 @@ def _metadata(scanner: Scanner) -> dict[str, Any]:
     found: dict[str, Any] = {}
     size = 0
     for key in scanner.members(MAX_METADATA, "entries of metadata"):
-        value = scanner.string(MAX_METADATA_SIZE) if scanner.at(b'"') else scanner.number()
+        value = scanner.string(MAX_METADATA_SIZE) if scanner.at_string() else scanner.number()
         found[key] = value
         size += len(value) if isinstance(value, str) else 0
         if size > MAX_METADATA_SIZE:

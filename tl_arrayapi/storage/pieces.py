@@ -1,4 +1,4 @@
-"""SHA-256 over pieces, on as many threads as there are cores: the digest of a file is that of its pieces' digests.
+"""Files piece by piece, on as many threads as there are cores: the digest of a file is that of its pieces' digests.
 
 A piece is `PIECE` bytes of one tensor, the last one of it smaller. One SHA-256 over all bytes, which version 1 of the
 format has, takes one core longer than a disk needs.
@@ -6,12 +6,17 @@ format has, takes one core longer than a disk needs.
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
-__all__ = ["PIECE", "THREADS", "begin", "digest_of", "working"]
+from tl_arrayapi.errors import CheckpointError
+
+__all__ = ["PIECE", "THREADS", "begin", "digest_of", "fill", "working"]
+
+_T = TypeVar("_T")
 
 PIECE = 1 << 20
 THREADS = min(8, os.cpu_count() or 1)
@@ -33,7 +38,7 @@ def digest_of(parts: list[Any]) -> bytes:
     return digest.digest()
 
 
-def begin(threads: ThreadPoolExecutor, size: int, work: Callable[..., bytes], *args: Any) -> Future[bytes]:
+def begin(threads: ThreadPoolExecutor, size: int, work: Callable[..., _T], *args: Any) -> Future[_T]:
     """Begin ``work`` on a piece of ``size`` bytes; on a small one it is done at once.
 
     >>> with working() as threads:
@@ -42,9 +47,40 @@ def begin(threads: ThreadPoolExecutor, size: int, work: Callable[..., bytes], *a
     """
     if size >= _SMALL:
         return threads.submit(work, *args)
-    done: Future[bytes] = Future()
+    done: Future[_T] = Future()
     done.set_result(work(*args))
     return done
+
+
+def fill(descriptor: int, place: int, memory: Any) -> None:
+    """Fill bytes with those of a file from a place on, or raise CheckpointError where it has fewer.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryFile() as file:
+    ...     fill(file.fileno(), 0, bytearray(1))
+    Traceback (most recent call last):
+    tl_arrayapi.errors.CheckpointError: the file was cut short while it was read, at byte 0
+    """
+    view = memoryview(memory)
+    done = 0
+    while done < len(view):
+        count = _read(descriptor, place + done, view[done:])
+        if not count:
+            raise CheckpointError(f"the file was cut short while it was read, at byte {place + done}")
+        done += count
+
+
+def _read(descriptor: int, place: int, view: memoryview) -> int:
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, [view], place)
+    with _SEEKING:
+        os.lseek(descriptor, place, os.SEEK_SET)
+        found = os.read(descriptor, len(view))
+    view[: len(found)] = found
+    return len(found)
+
+
+_SEEKING = threading.Lock()
 
 
 @contextmanager

@@ -35,7 +35,7 @@ class Draft:
         self.folder, name = os.path.split(where)
         self._key = hashlib.sha256(os.fsencode(name)).hexdigest()[:12]
         self._id = self._key + os.urandom(6).hex()
-        self._stem = re.sub(r"(\.index)?(\.json|\.safetensors)?$", "", name)[:_LONGEST_STEM]
+        self._stem = re.sub(r"(\.safetensors)?(\.index)?(\.json)?$", "", name)[:_LONGEST_STEM]
         self.path = os.path.join(self.folder, f".tl_arrayapi-{self._id}.tmp")
         self.descriptor = -1
         self.mode = stat.S_IMODE(os.stat(where).st_mode) if os.path.exists(where) else None

@@ -6,7 +6,6 @@ Tensors come one by one, in the order of the payload; that they are what was wri
 import hashlib
 import os
 import stat
-import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +16,7 @@ from typing import Any
 from tl_arrayapi.errors import CheckpointError
 from tl_arrayapi.storage.header import MAX_HEADER, PREFIX, Entry, Header, decode, kind_of_file
 from tl_arrayapi.storage.index import MAX_INDEX, Index, decode_index
-from tl_arrayapi.storage.pieces import PIECE, begin, digest_of, working
+from tl_arrayapi.storage.pieces import PIECE, begin, digest_of, fill, working
 from tl_arrayapi.storage.scan import short
 from tl_arrayapi.storage.tensors import check_values, empty, host_dtype, native
 from tl_arrayapi.storage.writing import DIGEST, REPLACES, SCHEMA, VERSION, index_digest
@@ -226,7 +225,7 @@ def _begun(
 def _read(part: _File, entry: Entry, place: int, length: int, into: Any, allow_nonfinite: bool) -> Any:
     """Read and check a piece; return what the digest of the file is over: version 1 has its bytes there."""
     x = empty(entry.name, entry.code, (length,)) if into is None else into
-    _fill(part.descriptor, place, memoryview(x.view("u1")))
+    fill(part.descriptor, place, x.view("u1"))
     check_values(entry.name, entry.code, x, allow_nonfinite)
     if part.version is None:
         return b""
@@ -235,27 +234,5 @@ def _read(part: _File, entry: Entry, place: int, length: int, into: Any, allow_n
 
 def _bytes(descriptor: int, place: int, length: int) -> bytearray:
     found = bytearray(length)
-    _fill(descriptor, place, memoryview(found))
+    fill(descriptor, place, found)
     return found
-
-
-def _fill(descriptor: int, place: int, view: memoryview) -> None:
-    done = 0
-    while done < len(view):
-        count = _read_at(descriptor, place + done, view[done:])
-        if not count:
-            raise CheckpointError(f"the file was cut short while it was read, at byte {place + done}")
-        done += count
-
-
-def _read_at(descriptor: int, place: int, view: memoryview) -> int:
-    if hasattr(os, "preadv"):
-        return os.preadv(descriptor, [view], place)
-    with _SEEKING:
-        os.lseek(descriptor, place, os.SEEK_SET)
-        found = os.read(descriptor, len(view))
-    view[: len(found)] = found
-    return len(found)
-
-
-_SEEKING = threading.Lock()

@@ -13,10 +13,14 @@ from tl_arrayapi.errors import CheckpointError
 
 __all__ = ["Scanner", "short"]
 
-_SPACE = re.compile(rb"[ \t\n\r]*+")
 # Possessive: what does not match is not tried again, and no position is remembered.
-_STRING = re.compile(rb'"(?:[^"\\\x00-\x1f]++|\\.)*+"')
-_NUMBER = re.compile(rb"-?[0-9]{1,40}+(?:\.[0-9]{1,40}+)?(?:[eE][-+]?[0-9]{1,4}+)?|true|false|null")
+_SPACE = rb"[ \t\n\r]*+"
+_TEXT = rb'"(?:[^"\\\x00-\x1f]++|\\.)*+"'
+_STRING = re.compile(_SPACE + b"(" + _TEXT + b")")
+_KEY = re.compile(_SPACE + b"(" + _TEXT + b")" + _SPACE + b":")
+_NUMBER = re.compile(_SPACE + rb"(-?[0-9]{1,40}+(?:\.[0-9]{1,40}+)?(?:[eE][-+]?[0-9]{1,4}+)?|true|false|null)")
+_OPEN, _CLOSE, _COMMA = (re.compile(_SPACE + b"(" + re.escape(token) + b")") for token in (b"{", b"}", b","))
+_REST = re.compile(_SPACE + rb"(\Z)")
 _LONGEST_FLAT = 4096
 _LONGEST_KEY = 16_384
 
@@ -48,95 +52,92 @@ class Scanner:
 
     def members(self, most: int, kind: str) -> Iterator[str]:
         """Yield the keys of an object, at most so many of a kind; the caller takes each one's value in between."""
-        self._take(b"{")
+        self._take(_OPEN, "'{'")
+        if self._found(_CLOSE):
+            return
         seen: set[str] = set()
-        while seen or not self._skip(b"}"):
-            key = self.string()
+        while True:
+            key = self._text(self._take(_KEY, "a string and ':'"), _LONGEST_KEY)
             if key in seen:
                 raise CheckpointError(f"the {self._what} has {short(key)} twice")
             if len(seen) == most:
                 raise CheckpointError(f"the {self._what} has more than {most} {kind}, which is the most that is read")
             seen.add(key)
-            self._take(b":")
             yield key
-            if self._skip(b"}"):
+            if not self._found(_COMMA):
+                self._take(_CLOSE, "',' or '}'")
                 return
-            self._take(b",")
 
     def string(self, most: int = _LONGEST_KEY) -> str:
         """Take a string of at most so many bytes."""
-        self._space()
-        found = _STRING.match(self._raw, self._at)
-        if found is None:
-            raise self._wrong("a string")
-        if found.end() - self._at > most:
-            raise CheckpointError(f"the {self._what} has a string of {found.end() - self._at} bytes: {most} are read")
-        self._at = found.end()
-        value: str = self._parsed(found.group())
-        return value
+        return self._text(self._take(_STRING, "a string"), most)
 
     def number(self) -> int | float | bool | None:
         """Take a number, a truth value or null."""
-        self._space()
-        found = _NUMBER.match(self._raw, self._at)
-        if found is None:
-            raise self._wrong("a number")
-        self._at = found.end()
-        value: int | float | bool | None = self._parsed(found.group())
+        value: int | float | bool | None = self._parsed(self._take(_NUMBER, "a number"))
         return value
 
     def flat(self) -> list[tuple[str, Any]]:
         """Take a small object that has no object in it, as pairs."""
-        self._space()
-        end = self._raw.find(b"}", self._at, self._at + _LONGEST_FLAT)
-        if not self._sees(b"{") or end < 0:
+        self._take(_OPEN, "'{'")
+        start = self._at - 1
+        end = self._raw.find(b"}", start, start + _LONGEST_FLAT)
+        if end < 0:
             raise self._wrong(f"an object of at most {_LONGEST_FLAT} bytes")
-        text, self._at = self._raw[self._at : end + 1], end + 1
-        pairs: list[tuple[str, Any]] = self._parsed(text)
+        self._at = end + 1
+        pairs: list[tuple[str, Any]] = self._parsed(self._raw[start : end + 1])
         return pairs
 
-    def at(self, token: bytes) -> bool:
-        """Say whether ``token`` comes next, such as the quotation mark of a string."""
-        self._space()
-        return self._sees(token)
+    def at_string(self) -> bool:
+        """Say whether a string comes next."""
+        return _STRING.match(self._raw, self._at) is not None
+
+    def at_object(self) -> bool:
+        """Say whether an object comes next."""
+        return _OPEN.match(self._raw, self._at) is not None
 
     def end(self) -> None:
         """Raise unless nothing comes any more."""
-        self._space()
-        if self._at != len(self._raw):
-            raise self._wrong("nothing more")
+        self._take(_REST, "nothing more")
+
+    def _found(self, token: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        found = token.match(self._raw, self._at)
+        if found is not None:
+            self._at = found.end()
+        return found
+
+    def _take(self, token: re.Pattern[bytes], expected: str) -> bytes:
+        found = self._found(token)
+        if found is None:
+            raise self._wrong(expected)
+        return found[1]
+
+    def _text(self, quoted: bytes, most: int) -> str:
+        if len(quoted) > most:
+            raise CheckpointError(f"the {self._what} has a string of {len(quoted)} bytes, and at most {most} are read")
+        # Without an escape a string is what it looks like, and need not be parsed.
+        value: str = self._parsed(quoted) if b"\\" in quoted else self._decoded(quoted)[1:-1]
+        return value
 
     def _parsed(self, text: bytes | bytearray) -> Any:
         try:
-            return _DECODER.decode(text.decode("utf-8"))
-        except UnicodeDecodeError as error:
-            raise CheckpointError(f"the {self._what} is not UTF-8: {short(bytes(text))}") from error
+            return _DECODER.decode(self._decoded(text))
         except RecursionError as error:
             raise CheckpointError(f"the {self._what} is nested too deeply: {short(bytes(text))}") from error
         except ValueError as error:
             raise CheckpointError(f"the {self._what} is not JSON ({error}): {short(bytes(text))}") from error
 
-    def _take(self, token: bytes) -> None:
-        if not self._skip(token):
-            raise self._wrong(repr(token.decode()))
-
-    def _skip(self, token: bytes) -> bool:
-        self._space()
-        found = self._sees(token)
-        self._at += found
-        return found
-
-    def _sees(self, token: bytes) -> bool:
-        return self._raw.startswith(token, self._at)
-
-    def _space(self) -> None:
-        self._at = _SPACE.match(self._raw, self._at).end()  # type: ignore[union-attr]  # it matches nothing, too
+    def _decoded(self, text: bytes | bytearray) -> str:
+        try:
+            return text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise CheckpointError(f"the {self._what} is not UTF-8: {short(bytes(text))}") from error
 
     def _wrong(self, expected: str) -> CheckpointError:
-        found = self._raw[self._at : self._at + 40]
+        found = bytes(self._raw[self._at : self._at + 40])
         return CheckpointError(
             f"the {self._what} is not JSON of the form expected: at byte {self._at} it has "
-            f"{short(bytes(found)) if found else 'its end'}, and {expected} is expected"
+            f"{short(found) if found else 'its end'}, and {expected} is expected"
         )
 
 

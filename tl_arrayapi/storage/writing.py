@@ -3,14 +3,14 @@
 import hashlib
 import os
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, BinaryIO
 
 from tl_arrayapi.errors import CheckpointError
 from tl_arrayapi.storage.header import PREFIX, Header, decode, encode, layout
 from tl_arrayapi.storage.index import Index
-from tl_arrayapi.storage.pieces import PIECE, THREADS, begin, digest_of
+from tl_arrayapi.storage.pieces import PIECE, THREADS, begin, digest_of, fill
 from tl_arrayapi.storage.tensors import Tensor, check_values
 
 __all__ = ["DIGEST", "REPLACES", "SCHEMA", "VERSION", "index_digest", "write"]
@@ -35,45 +35,111 @@ def write(
     *,
     allow_nonfinite: bool,
 ) -> str:
-    """Write tensors and metadata to an open, empty file, and return its digest; all is on the disk then.
+    """Write tensors and metadata to an open, empty file, and return its digest; all is on the disk then, and was read
+    back.
 
-    Raises CheckpointError for what a reader would not take back.
+    Raises CheckpointError for what a reader would not take back, and where the disk gives back something else.
     """
     described = [(name, t.code, t.shape) for name, t in tensors.items()]
     plain = layout(described, {**metadata, SCHEMA: VERSION})
     head = encode(_signed(plain, _UNKNOWN))
     decode(head[8:], sum(e.end - e.start for e in plain.entries))
     digest = hashlib.sha256(plain.text().encode("ascii"))
-    pieces: deque[Future[bytes]] = deque()
-    # A thread of its own: the others have work while the disk has.
     with open(descriptor, "wb", _BUFFER, closefd=False) as file, ThreadPoolExecutor(1) as flusher:
-        flushed: list[Future[None]] = []
         file.write(head)
-        since = 0
+        payload = _Payload(file, len(head), threads, flusher, digest.update)
         for entry in sorted(plain.entries, key=lambda e: (e.start, e.end)):
-            size = 0
             for parts in tensors[entry.name].parts(PIECE):
-                length = sum(part.nbytes for part in parts)
-                pieces.append(begin(threads, length, _examined, entry.name, entry.code, parts, allow_nonfinite))
-                for part in parts:
-                    file.write(part.view("u1"))
-                while len(pieces) > _UNDER_WAY:
-                    digest.update(pieces.popleft().result())
-                size, since = size + length, since + length
-                if since >= _FLUSHED and all(one.done() for one in flushed):
-                    flushed.append(flusher.submit(_sync, descriptor))
-                    since = 0
-            if size != entry.end - entry.start:
-                raise CheckpointError(f"tensor {entry.name!r} gave {size} bytes, and said {entry.end - entry.start}")
-        for piece in pieces:
-            digest.update(piece.result())
-        for one in flushed:
-            one.result()
+                payload.add(parts, lambda parts, e=entry: _examined(e.name, e.code, parts, allow_nonfinite))
+            if payload.place != len(head) + entry.end:
+                raise CheckpointError(f"tensor {entry.name!r} gave other bytes than its shape and dtype say")
+        payload.finish()
+        head = encode(_signed(plain, digest.hexdigest()))
         file.seek(0)
-        file.write(encode(_signed(plain, digest.hexdigest())))
+        file.write(head)
         file.flush()
         os.fsync(descriptor)
+    _read_back(descriptor, 0, len(head), hashlib.sha256(head).digest())
     return digest.hexdigest()
+
+
+class _Payload:
+    """The payload on its way: pieces are written and hashed, flushed to the disk meanwhile, and read back once they
+    are there.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        place: int,
+        threads: ThreadPoolExecutor,
+        flusher: ThreadPoolExecutor,
+        take: Callable[[bytes], None],
+    ) -> None:
+        self.place = place
+        self._file = file
+        self._threads = threads
+        # A thread of its own: the others have work while the disk has.
+        self._flusher = flusher
+        self._take = take
+        self._hashing: deque[tuple[int, int, Future[bytes]]] = deque()
+        self._unread: deque[tuple[int, int, bytes]] = deque()
+        self._reading: deque[Future[None]] = deque()
+        self._flush: Future[int] | None = None
+        self._flushed = place
+
+    def add(self, parts: list[Any], examined: Callable[[list[Any]], bytes]) -> None:
+        """Write a piece, whose digest ``examined`` returns once it has found nothing wrong."""
+        size = sum(part.nbytes for part in parts)
+        self._hashing.append((self.place, size, begin(self._threads, size, examined, parts)))
+        for part in parts:
+            self._file.write(part.view("u1"))
+        self.place += size
+        while len(self._hashing) > _UNDER_WAY:
+            self._hashed()
+        if self.place - self._flushed >= _FLUSHED and (self._flush is None or self._flush.done()):
+            self._begin_flush()
+
+    def finish(self) -> None:
+        """Wait until all is on the disk, and was read back."""
+        while self._hashing:
+            self._hashed()
+        self._begin_flush()
+        self._on_disk()
+        while self._reading:
+            self._reading.popleft().result()
+
+    def _hashed(self) -> None:
+        place, size, digest = self._hashing.popleft()
+        self._take(digest.result())
+        self._unread.append((place, size, digest.result()))
+
+    def _begin_flush(self) -> None:
+        self._on_disk()
+        self._file.flush()
+        self._flushed = self.place
+        self._flush = begin(self._flusher, _FLUSHED, _synced, self._file.fileno(), self.place)
+
+    def _on_disk(self) -> None:
+        """Wait for the flush that is under way, and begin to read back what it wrote."""
+        place = 0 if self._flush is None else self._flush.result()
+        while self._unread and self._unread[0][0] < place:
+            piece = self._unread.popleft()
+            self._reading.append(begin(self._threads, piece[1], _read_back, self._file.fileno(), *piece))
+        while self._reading and self._reading[0].done():
+            self._reading.popleft().result()
+
+
+def _synced(descriptor: int, place: int) -> int:
+    _sync(descriptor)
+    return place
+
+
+def _read_back(descriptor: int, place: int, size: int, digest: bytes) -> None:
+    found = bytearray(size)
+    fill(descriptor, place, found)
+    if hashlib.sha256(found).digest() != digest:
+        raise CheckpointError(f"what was read back from byte {place} is not what was written: the disk may be failing")
 
 
 def index_digest(index: Index, shards: Sequence[str]) -> str:
