@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.timing import ratio
 
-__all__ = ["Goal", "judge", "judge_compiled", "judge_transforms"]
+__all__ = ["Goal", "judge", "judge_compiled", "judge_fills", "judge_transforms"]
 
 
 @dataclass(frozen=True)
@@ -158,4 +158,27 @@ def _on_dask(results: Mapping[str, Any], case: str, title: str) -> list[Goal]:
             5.0,
             at_least=True,
         ),
+    ]
+
+
+# ---- fills
+# Ours, what it is compared with, and the most that its time may be of the other's.
+FILLED = (
+    ("numpy 1", "generator", 1.6),
+    ("numpy 2", "generator", 1.2),
+    ("numba 1", "generator", 0.25),
+    ("ours on torch", "torch", 1.5),
+    ("ours on jax", "jax", 1.0),
+    # Two workers that never waited for one another would take half the time of one.
+    ("dask 2", "dask 1", 0.7),
+)
+ON_A_GPU = ("ours on cupy", "cupy", 1.25)
+
+
+def judge_fills(results: Mapping[str, Any]) -> list[Goal]:
+    """Return every goal of the fills with what ``results`` say of it; those of a GPU where there is one."""
+    seconds = results.get("fills", {}).get("seconds", {})
+    wanted = [*FILLED, ON_A_GPU] if "cupy" in seconds else FILLED
+    return [
+        Goal(f"{ours}: time over that of {other}", _compare(seconds, ours, other), most) for ours, other, most in wanted
     ]

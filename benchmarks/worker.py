@@ -112,6 +112,13 @@ def memory_by_depth(rounds: str) -> dict[str, Any]:
     return depth.measure(int(rounds))
 
 
+def time_fills(rounds: str) -> dict[str, Any]:
+    """Time fills next to the libraries' generators."""
+    from benchmarks import filling
+
+    return filling.measure(int(rounds))
+
+
 def versions() -> dict[str, str]:
     """Return the versions of everything that is timed, NumPy's BLAS among them."""
     from importlib.metadata import PackageNotFoundError, version
@@ -119,7 +126,7 @@ def versions() -> dict[str, str]:
     import numpy
 
     found = {"BLAS of NumPy": numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]}
-    for package in ("numpy", "torch", "autograd", "mygrad", "jax", "dask"):
+    for package in ("numpy", "numba", "torch", "autograd", "mygrad", "jax", "dask"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -139,6 +146,7 @@ MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
     "hessian": time_hessian,
     "derivatives": time_derivatives,
     "depth": memory_by_depth,
+    "fills": time_fills,
     "versions": versions,
 }
 # NPROC is what XLA sizes its pools by; nothing in XLA_FLAGS does.

@@ -86,14 +86,15 @@ def test_a_box_is_that_part_of_the_array(data):
     with pytest.MonkeyPatch.context() as patch:
         # Rows long enough to be written one by one, and rows that are gathered into blocks.
         patch.setattr(fills, "RUN", data.draw(st.sampled_from([1, 4, 1000])))
-        patch.setattr(fills, "BLOCK", data.draw(st.sampled_from([3, 16])))
+        patch.setattr(fills, "SHARED_BLOCK", data.draw(st.sampled_from([3, 16])))
         fills.fill_box(out, recipe, shape, start)
     assert out.tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("run", [1, 2**12])
 def test_a_box_of_a_vast_array_has_its_own_rows(way, run, monkeypatch):
-    monkeypatch.setattr(fills, "RUN", run)
+    for name in ("RUN", "KERNEL_RUN"):
+        monkeypatch.setattr(fills, name, run)
     recipe, shape = RECIPES["about 0, float32"], (2**20, 2**20, 2**12)
     out = np.empty((2, 2, 3), "float32")
     fills.fill_box(out, recipe, shape, (2**19, 2**20 - 2, 5))

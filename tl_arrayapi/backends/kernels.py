@@ -33,8 +33,8 @@ def described(recipe: Drawn) -> tuple[str, Arguments] | None:
     return name, (*integers, *(kind(number) for number in floats))
 
 
-def base_of(recipe: Drawn, start: int) -> numpy.uint64:
-    """Return what kernels add to a place after ``start`` and mix into its draw."""
+def base_of(recipe: Drawn, start: int = 0) -> numpy.uint64:
+    """Return what kernels add to a place behind ``start`` before they mix it into its draw."""
     return numpy.uint64((stream_key(recipe.seed) + start + _GOLDEN) % 2**64)
 
 

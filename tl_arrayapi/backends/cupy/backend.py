@@ -98,7 +98,7 @@ class CuPyBackend(Backend):
         if kernel is None:
             return super().draw(recipe, shape, dtype, device)
         out = cupy.empty(shape, self.dtype(dtype))
-        launch(out, *kernel, base_of(recipe, 0))
+        launch(out, *kernel, base_of(recipe))
         return out
 
     def dtype(self, name: str) -> Any:

@@ -40,10 +40,10 @@ def kernel_of(recipe: Drawn) -> Callable[[Any, int], None] | None:
     if found is None:
         return None
     name, arguments = found
-    loop = _LOOPS[name]
+    loop, base = _LOOPS[name], int(base_of(recipe))
 
     def exact(out: Any, start: int) -> None:
-        loop(out, base_of(recipe, start), *arguments)
+        loop(out, uint64((base + start) % 2**64), *arguments)
 
     def rounded(out: Any, start: int) -> None:
         scratch = numpy.empty(min(BLOCK, out.size), recipe.format.compute)

@@ -17,7 +17,7 @@ from tl_arrayapi.backends.numpy.threads import share, thread_count
 from tl_arrayapi.init.recipes import Drawn, Symmetric
 from tl_arrayapi.init.splitmix64 import Form, draws_form, stream_key
 
-__all__ = ["BLOCK", "RUN", "SHARED_BLOCK", "fill_box", "fill_into"]
+__all__ = ["BLOCK", "KERNEL_RUN", "RUN", "SHARED_BLOCK", "fill_box", "fill_into"]
 
 BLOCK = 2**14
 """How many elements one thread computes at once: their words are 128 KiB."""
@@ -26,7 +26,8 @@ SHARED_BLOCK = 2**16
 """The same where threads take turns: every call of NumPy's hands the interpreter over."""
 
 RUN = 2**12
-"""How many elements in a row are worth calls of their own."""
+KERNEL_RUN = 2**10
+"""How many elements in a row are worth calls of their own: of NumPy's, and of a kernel."""
 
 _GOLDEN = 0x9E3779B97F4A7C15
 _FIRST, _SECOND = numpy.uint64(0xBF58476D1CE4E5B9), numpy.uint64(0x94D049BB133111EB)
@@ -64,18 +65,20 @@ def fill_box(out: Any, recipe: Drawn, shape: Sequence[int], start: Sequence[int]
         return
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     first = sum(map(math.prod, zip(start, strides, strict=True)))
-    run, flat, places = _row(out.shape, shape), out.reshape(-1), _Places(out.shape, strides)
-    # Other boxes are likely to be filled at the same time.
-    block = min(SHARED_BLOCK, out.size)
-    if run == out.size or run >= RUN:
-        write = tiers.kernel(recipe, out.size) or _run_writer(recipe, min(block, run))
-        for at in range(0, out.size, run):
-            write(flat[at : at + run], first + places.of(at))
-    else:
-        scattered = _block_writer(recipe, block)
-        for at in range(0, out.size, block):
-            piece = flat[at : at + block]
-            scattered(piece, first, places.among(at, piece.size))
+    row = _row(out.shape, shape)
+    flat, kernel = out.reshape(-1), tiers.kernel(recipe, out.size)
+    if row == out.size or row >= (RUN if kernel is None else KERNEL_RUN):
+        write = kernel or _run_writer(recipe, min(SHARED_BLOCK, row))
+        for at in range(0, out.size, row):
+            write(flat[at : at + row], first + _place(at, out.shape, strides))
+        return
+    # Short rows: as many as make a block. Other boxes are likely to be filled at the same time.
+    together = row * max(SHARED_BLOCK // row, 1)
+    block, along = _block_writer(recipe, together), numpy.arange(row, dtype=numpy.uint64)
+    for at in range(0, out.size, together):
+        part = flat[at : at + together]
+        rows = _place(numpy.arange(at, at + part.size, row, dtype=numpy.uint64), out.shape, strides)
+        block(part, first, (rows[:, None] + along).reshape(-1))
 
 
 def _row(box: Sequence[int], shape: Sequence[int]) -> int:
@@ -86,23 +89,13 @@ def _row(box: Sequence[int], shape: Sequence[int]) -> int:
     return math.prod(box[max(axis, 0) :])
 
 
-class _Places:
-    """Where the elements of a box lie in the array, from its first one on."""
-
-    def __init__(self, box: Sequence[int], strides: Sequence[int]) -> None:
-        self.axes = list(zip(box, strides, strict=True))[::-1]
-
-    def of(self, index: Any) -> Any:
-        """Return the place of the element at a flat ``index`` of the box."""
-        place = index * 0
-        for length, stride in self.axes:
-            rest = index // length
-            place, index = place + (index - rest * length) * stride, rest
-        return place
-
-    def among(self, index: int, count: int) -> Any:
-        """Return the places of ``count`` elements from a flat ``index`` on."""
-        return self.of(numpy.arange(index, index + count, dtype=numpy.uint64))
+def _place(index: Any, box: Sequence[int], strides: Sequence[int]) -> Any:
+    """Return how far the element at a flat ``index`` of a box is behind its first one in the array; or several ones."""
+    place = index * 0
+    for length, stride in zip(reversed(box), reversed(strides), strict=True):
+        rest = index // length
+        place, index = place + (index - rest * length) * stride, rest
+    return place
 
 
 # ---------------------------------------------------------------- blocks
