@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tl_arrayapi as tl
+from tests.drawn import RECIPES, reference
 from tl_arrayapi import backends
 from tl_arrayapi.errors import DeviceError, DTypeError
 
@@ -31,6 +32,19 @@ def test_a_fill_happens_on_its_device(xp):
     found = tl.init.materialize(tl.init.ones(), (3,), xp.namespace, device="cuda:0")
     assert found.device == xp.cuda.Device(0)
     np.testing.assert_array_equal(xp.to_numpy(found), np.ones(3, "float32"))
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if "bfloat16" not in name])
+def test_every_kind_has_the_bits_of_the_portable_fill(xp, name):
+    recipe = RECIPES[name]
+    found = backends.get("cupy").draw(recipe, (7, 11, 13), recipe.format.name, None)
+    assert xp.to_numpy(found).tobytes() == reference(recipe, 1001).tobytes()
+
+
+def test_a_fill_larger_than_the_grid_has_its_values_to_the_end(xp):
+    recipe, count = RECIPES["about 0, float32"], 2**24 + 3
+    found = backends.get("cupy").draw(recipe, (count,), "float32", None)
+    assert xp.to_numpy(found[-1001:]).tobytes() == reference(recipe, 1001, count - 1001).tobytes()
 
 
 def test_bfloat16_is_refused(xp):
