@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from tests.drawn import RECIPES, reference
 from tl_arrayapi import init
+from tl_arrayapi.errors import PlanError
 from tl_arrayapi.init.formats import FORMATS
 
 jax = pytest.importorskip("jax")
@@ -50,6 +53,35 @@ def test_numbers_that_xla_flushes_to_zero_are_kept(name):
     with jax.enable_x64(True):
         found = np.asarray(init.materialize(scheme, (50,), jax.numpy, dtype))
     assert found.tobytes() == reference(RECIPES[name], 50).tobytes()
+
+
+@pytest.mark.slow
+@given(data=st.data())
+@settings(max_examples=100)
+def test_recipes_that_are_not_called_tiny_meet_no_number_that_xla_flushes(data):
+    dtype = data.draw(st.sampled_from(["float32", "float64", "bfloat16"]))
+    form = FORMATS[dtype]
+    least = FORMATS[form.compute].smallest_normal
+    size = least * data.draw(st.floats(1, 2)) * 2.0 ** data.draw(st.integers(-5, 60))
+    seed, ratio = data.draw(st.integers(0, 2**64 - 1)), data.draw(st.sampled_from([1e-3, 1.0, 1e5]))
+    scheme = data.draw(
+        st.sampled_from(
+            [
+                init.uniform(-size, size, seed),
+                init.uniform(0, size, seed),
+                init.uniform(size, 3 * size, seed),
+                init.normal(0, size, seed),
+                init.normal(size * ratio, size, seed),
+            ]
+        )
+    )
+    try:
+        recipe = scheme.recipe(form)
+    except PlanError:
+        assume(False)
+    assume(not recipe.is_tiny)
+    with jax.enable_x64(True):
+        assert filled(recipe, (333,)).tobytes() == reference(recipe, 333).tobytes()
 
 
 def test_one_function_serves_every_seed_and_all_bounds():

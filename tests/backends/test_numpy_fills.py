@@ -3,6 +3,7 @@
 import importlib.util
 import math
 import sys
+import tracemalloc
 from types import SimpleNamespace
 
 import numpy as np
@@ -142,6 +143,29 @@ def test_the_number_of_threads_is_openmp_s_or_the_processors(asked, expected, mo
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: set(range(5)), raising=False)
     assert threads.thread_count() == expected
+
+
+def test_threads_that_would_wait_for_the_interpreter_are_not_started(monkeypatch):
+    shared = []
+    monkeypatch.setattr(tiers, "LOADING", math.inf)
+    monkeypatch.setattr(fills, "share", lambda work, count, threads: shared.append(threads))
+    for asked in (2, 500):
+        fills.fill_into(np.empty(10, np.float32), RECIPES["about 0, float32"], threads=asked)
+    assert shared == [2, fills.MOST_THREADS]
+
+
+def test_a_fill_takes_little_memory_beside_what_it_fills(monkeypatch):
+    monkeypatch.setattr(tiers, "LOADING", math.inf)
+    out = np.empty(2**21, np.float32)
+    for name in ("about 0, float32", "normal off 0, float32"):
+        tracemalloc.start()
+        try:
+            fills.fill_into(out, RECIPES[name], threads=1)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        # Words of 64 bits: 4 MB would be a quarter of what the array's own would take.
+        assert peak < 4e6
 
 
 def test_what_fails_in_a_thread_is_raised(monkeypatch):

@@ -17,13 +17,16 @@ from tl_arrayapi.backends.numpy.threads import share, thread_count
 from tl_arrayapi.init.recipes import Drawn, Symmetric
 from tl_arrayapi.init.splitmix64 import Form, draws_form, stream_key
 
-__all__ = ["BLOCK", "KERNEL_RUN", "RUN", "SHARED_BLOCK", "fill_box", "fill_into"]
+__all__ = ["BLOCK", "KERNEL_RUN", "MOST_THREADS", "RUN", "SHARED_BLOCK", "fill_box", "fill_into"]
 
 BLOCK = 2**14
 """How many elements one thread computes at once: their words are 128 KiB."""
 
 SHARED_BLOCK = 2**16
 """The same where threads take turns: every call of NumPy's hands the interpreter over."""
+
+MOST_THREADS = 8
+"""How many threads may take turns: more would wait for the interpreter."""
 
 RUN = 2**12
 KERNEL_RUN = 2**10
@@ -50,6 +53,8 @@ def fill_into(out: Any, recipe: Drawn, start: int = 0, threads: int | None = Non
         return
     threads = thread_count() if threads is None else threads
     kernel = tiers.kernel(recipe, out.size)
+    if kernel is None:
+        threads = min(threads, MOST_THREADS)
 
     def part(first: int, last: int) -> None:
         is_alone = last - first == out.size
