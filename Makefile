@@ -39,6 +39,7 @@ bench: .venv-bench/installed
 	.venv-bench/bin/python -m benchmarks.eager
 	.venv-bench/bin/python -m benchmarks.transforms
 	.venv-bench/bin/python -m benchmarks.fills
+	.venv-bench/bin/python -m benchmarks.checkpoints
 
 clean:
 	rm -rf .venv-demo .venv-test .venv-dev .venv-docs .venv-bench build dist

@@ -119,6 +119,13 @@ def time_fills(rounds: str) -> dict[str, Any]:
     return filling.measure(int(rounds))
 
 
+def time_checkpoints(rounds: str) -> dict[str, Any]:
+    """Time checkpoints next to plain files."""
+    from benchmarks import saving
+
+    return saving.measure(int(rounds))
+
+
 def versions() -> dict[str, str]:
     """Return the versions of everything that is timed, NumPy's BLAS among them."""
     from importlib.metadata import PackageNotFoundError, version
@@ -147,6 +154,7 @@ MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
     "derivatives": time_derivatives,
     "depth": memory_by_depth,
     "fills": time_fills,
+    "checkpoints": time_checkpoints,
     "versions": versions,
 }
 # NPROC is what XLA sizes its pools by; nothing in XLA_FLAGS does.
