@@ -129,6 +129,28 @@ def test_without_numba_numpy_fills_all(monkeypatch):
         tiers._compiled.cache_clear()
 
 
+def test_kernels_are_compiled_where_nothing_can_be_kept(monkeypatch):
+    numba = pytest.importorskip("numba")
+    from tl_arrayapi.backends.numpy import compiled
+
+    def njit(**options):
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: (function, options)
+
+    monkeypatch.setattr(numba, "njit", njit)
+    assert compiled._compiled(len) == (len, {"nogil": True})
+
+
+def test_no_kernel_is_used_where_numba_compiles_nothing(monkeypatch):
+    numba = pytest.importorskip("numba")
+    from tl_arrayapi.backends.numpy import compiled
+
+    assert compiled.kernel_of(RECIPES["about 0, float32"]) is not None
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+    assert compiled.kernel_of(RECIPES["about 0, float32"]) is None
+
+
 def test_a_kind_without_a_kernel_is_filled_in_blocks(way):
     class Another(type(RECIPES["about 0, float32"])):
         pass

@@ -23,7 +23,7 @@ BLOCK = 2**14
 
 _FIRST, _SECOND = uint64(0xBF58476D1CE4E5B9), uint64(0x94D049BB133111EB)
 _S30, _S27, _S31 = uint64(30), uint64(27), uint64(31)
-_LOW32, _LOW31, _LOW23, _LOW20, _LOW10 = (uint64(2**bits - 1) for bits in (32, 31, 23, 20, 10))
+_LOW32, _LOW31, _LOW23, _LOW10 = (uint64(2**bits - 1) for bits in (32, 31, 23, 10))
 
 
 def _compiled(function: Callable[..., Any]) -> Any:
@@ -35,9 +35,11 @@ def _compiled(function: Callable[..., Any]) -> Any:
 
 
 def kernel_of(recipe: Drawn) -> Callable[[Any, int], None] | None:
-    """Return what writes the values of ``recipe`` from an index on into an array of one axis; None for new kinds."""
+    """Return what writes the values of ``recipe`` from an index on into an array of one axis; None for new kinds, and
+    where Numba is told to compile nothing.
+    """
     found = described(recipe)
-    if found is None:
+    if found is None or numba.config.DISABLE_JIT:
         return None
     name, arguments = found
     loop, base = _LOOPS[name], int(base_of(recipe))
