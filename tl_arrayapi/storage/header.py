@@ -8,6 +8,7 @@ here opens a file or knows an array.
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -64,6 +65,9 @@ _CODES = {code: code for code in DTYPES}
 _UNREAD = frozenset({"F8_E4M3", "F8_E5M2", "F8_E8M0", "F6_E2M3", "F6_E3M2", "F4"})
 
 _FIELDS = {"dtype", "shape", "data_offsets"}
+
+# A part between slashes that is empty, or dots.
+_ELSEWHERE = re.compile(r"(?:\A|/)\.{0,2}(?:/|\Z)")
 
 _KINDS = {
     b"PK\x03\x04": "a zip archive, as torch.save (.pt) and numpy.savez write",
@@ -168,7 +172,7 @@ def check_name(name: str) -> None:
         raise CheckpointError(f"a tensor's name has {len(name)} characters: from 1 to {_MAX_NAME} are expected")
     if not name.isprintable() or "\\" in name:
         raise CheckpointError(f"tensor name {name!r} has a control character or a backslash: name it otherwise")
-    if any(part in ("", ".", "..") for part in name.split("/")):
+    if _ELSEWHERE.search(name):
         raise CheckpointError(f"tensor name {name!r} has an empty part, or one of dots: name it otherwise")
     if name == "__metadata__":
         raise CheckpointError(
@@ -256,11 +260,13 @@ def _shape(name: str, code: str, shape: Any) -> tuple[int, ...]:
 
 
 def _offsets(name: str, offsets: Any) -> tuple[int, int]:
-    if not isinstance(offsets, list) or len(offsets) != 2 or not all(type(n) is int for n in offsets):
+    if not isinstance(offsets, list) or [type(n) for n in offsets] != [int, int]:
         raise CheckpointError(f"tensor {name!r} has data_offsets {short(offsets)}: two whole numbers are expected")
     start, end = offsets
-    if not 0 <= start <= end:
-        raise CheckpointError(f"tensor {name!r} has data_offsets {short(offsets)}: 0 <= start <= end is expected")
+    if not 0 <= start <= end < 2**63:
+        raise CheckpointError(
+            f"tensor {name!r} has data_offsets {short(offsets)}: 0 <= start <= end < 2^63 is expected"
+        )
     return start, end
 
 
