@@ -104,6 +104,18 @@ def test_a_run_goes_on_with_more_steps(tmp_path):
     assert digest(resumed.module) == digest(trained(long).module)
 
 
+def test_a_run_goes_on_from_a_checkpoint_in_shards(tmp_path):
+    settings = Settings(steps=6, batch_size=300)
+    stopped = trained(settings, 3)
+    index = tmp_path / "checkpoint.index.json"
+    stopped.module.save(index, stopped._state, stopped.step, shard_size=10_000)
+    assert len(list(tmp_path.iterdir())) > 2
+    resumed = Training(settings)
+    resumed.resume(index)
+    resumed.run(Lines(io.StringIO()), Stop())
+    assert digest(resumed.module) == digest(trained(settings).module)
+
+
 def test_a_checkpoint_beyond_the_steps_asked_for_is_refused(tmp_path):
     folder = Folder(tmp_path)
     trained(Settings(steps=8)).save(folder)
