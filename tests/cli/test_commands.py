@@ -17,7 +17,6 @@ from tests.cli.test_training import trained
 from tests.sources import ROOT
 from tl_arrayapi.cli import digits_command, evaluation, main
 from tl_arrayapi.cli.settings import Settings
-from tl_arrayapi.cli.training import digest
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 PROGRAM = [sys.executable, "-m", "tl_arrayapi"]
@@ -127,7 +126,7 @@ def test_a_run_ends_with_accuracy_digest_and_verdict(call):
     *_, accuracy, parameters, verdict = result.stdout.splitlines()
     expected = trained(Settings(steps=30, seed=3))
     assert accuracy == f"test accuracy: {expected.accuracies[30]:.4f}"
-    assert parameters == f"parameters:    sha256 {digest(expected.module)}"
+    assert parameters == f"parameters:    sha256 {expected.module.digest()}"
     assert verdict == "workers 1, 2, 3: same bits: yes"
 
 
@@ -142,7 +141,7 @@ def test_json_is_one_object_on_standard_output_and_nothing_else(call, tmp_path):
     assert result.exit_code == 0
     found, expected = json.loads(result.stdout), trained(Settings(steps=12))
     assert found["losses"] == expected.losses
-    assert found["digest"] == digest(expected.module)
+    assert found["digest"] == expected.module.digest()
     assert found["accuracy"] == expected.accuracies[12]
     assert found["same_bits"] is True
     assert set(found["mean_loss_on_workers"].values()) == {found["mean_loss"]}
@@ -189,7 +188,7 @@ def test_a_resumed_run_takes_the_settings_of_the_one_before(call):
     )
     found, expected = json.loads(result.stdout), trained(Settings(steps=9, seed=7, optimizer="sgd", lr=0.1))
     assert found["losses"] == expected.losses
-    assert found["digest"] == digest(expected.module)
+    assert found["digest"] == expected.module.digest()
     assert found["checkpoint"].startswith("second")
 
 
@@ -222,7 +221,7 @@ def test_a_checkpoint_without_its_settings_goes_on_with_those_given(call, tmp_pa
     result = call(
         "train", "digits", "--resume", str(folder / "checkpoint.safetensors"), "--seed", "7", "--steps", "6", "--json"
     )
-    assert json.loads(result.stdout)["digest"] == digest(trained(Settings(steps=6, seed=7)).module)
+    assert json.loads(result.stdout)["digest"] == trained(Settings(steps=6, seed=7)).module.digest()
 
 
 def test_a_file_that_is_no_checkpoint_exits_1(call, tmp_path):
@@ -274,7 +273,7 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_the_printed_line_goes_on_to_the_s
     assert done.returncode == 0, done.stderr
     found, expected = json.loads(done.stdout), trained(Settings(steps=steps, seed=5))
     assert found["losses"] == expected.losses
-    assert found["digest"] == digest(expected.module)
+    assert found["digest"] == expected.module.digest()
 
 
 @pytest.mark.slow

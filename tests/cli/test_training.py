@@ -12,7 +12,7 @@ from tests.libraries import load
 from tl_arrayapi.cli import digits
 from tl_arrayapi.cli.folder import Folder
 from tl_arrayapi.cli.settings import Settings
-from tl_arrayapi.cli.training import Training, digest
+from tl_arrayapi.cli.training import Training
 from tl_arrayapi.errors import ArgumentError, CheckpointError, DTypeError, StructureError
 from tl_arrayapi.report.progress import Lines
 
@@ -78,7 +78,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tmp_path, stop_after, optimizer)
     assert resumed.losses == stopped.losses
     resumed.run(Lines(io.StringIO()), Stop())
     assert resumed.losses == whole.losses
-    assert digest(resumed.module) == digest(whole.module)
+    assert resumed.module.digest() == whole.module.digest()
 
 
 def test_a_run_may_stop_and_go_on_many_times(tmp_path):
@@ -91,7 +91,7 @@ def test_a_run_may_stop_and_go_on_many_times(tmp_path):
         training.run(Lines(io.StringIO()), Stop(1))
         training.save(folder)
     assert training.done
-    assert digest(training.module) == digest(whole.module)
+    assert training.module.digest() == whole.module.digest()
 
 
 def test_a_run_goes_on_with_more_steps(tmp_path):
@@ -101,7 +101,7 @@ def test_a_run_goes_on_with_more_steps(tmp_path):
     resumed = Training(long)
     resumed.resume(folder.checkpoint)
     resumed.run(Lines(io.StringIO()), Stop())
-    assert digest(resumed.module) == digest(trained(long).module)
+    assert resumed.module.digest() == trained(long).module.digest()
 
 
 def test_a_run_goes_on_from_a_checkpoint_in_shards(tmp_path):
@@ -153,15 +153,15 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_what_to_change():
 
 def test_the_digest_is_that_of_the_plan_before_any_step():
     for dtype in ("float16", "float32", "float64"):
-        assert digest(Training(Settings(seed=4, dtype=dtype)).module) == digits.plan(4).digest(dtype=dtype)
+        assert Training(Settings(seed=4, dtype=dtype)).module.digest() == digits.plan(4).digest(dtype=dtype)
 
 
 def test_the_digest_depends_on_every_bit():
     training = Training(Settings())
-    before, params = digest(training.module), training.module.params
+    before, params = training.module.digest(), training.module.params
     params[2][3, 7] = np.nextafter(params[2][3, 7], np.float32(np.inf))
     training.module.set_params(params)
-    assert digest(training.module) != before
+    assert training.module.digest() != before
 
 
 def test_the_folder_holds_what_the_run_left(tmp_path):

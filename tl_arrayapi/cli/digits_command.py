@@ -19,7 +19,7 @@ from tl_arrayapi.cli.folder import Folder
 from tl_arrayapi.cli.interrupt import interruption
 from tl_arrayapi.cli.requirements import DEMO, require
 from tl_arrayapi.cli.settings import FIXED, Settings
-from tl_arrayapi.cli.training import Training, digest
+from tl_arrayapi.cli.training import Training
 from tl_arrayapi.errors import ArgumentError, BackendError, DeviceError, DTypeError, MissingLibraryError
 from tl_arrayapi.report import display
 from tl_arrayapi.train import stack_samples
@@ -109,7 +109,7 @@ def _program(ctx: click.Context) -> str:
 def _report(training: Training, comparison: Comparison, folder: Folder, seconds: float, as_json: bool) -> None:
     settings = training.settings
     accuracy = digits.accuracy(training.module, training.data.held_out)
-    parameters = digest(training.module)
+    parameters = training.module.digest()
     if as_json:
         document = {
             **{name: getattr(settings, name) for name in settings.__dataclass_fields__},

@@ -12,14 +12,12 @@ from tl_arrayapi.cli import digits
 from tl_arrayapi.cli.folder import Folder
 from tl_arrayapi.cli.settings import Settings
 from tl_arrayapi.errors import ArgumentError, CheckpointError
-from tl_arrayapi.init import Plan, flat
 from tl_arrayapi.init.splitmix64 import as_seed
-from tl_arrayapi.module import ScalarModule
 from tl_arrayapi.options import Options
 from tl_arrayapi.report import Display, loss_curve
 from tl_arrayapi.train import minibatches
 
-__all__ = ["Training", "digest"]
+__all__ = ["Training"]
 
 
 class Training:
@@ -112,13 +110,3 @@ class Training:
             for epoch in itertools.count(first)
         )
         return itertools.islice(itertools.chain.from_iterable(epochs), skipped, None)
-
-
-def digest(module: ScalarModule) -> str:
-    """Return the SHA-256 of a module's parameters, their names, shapes and little-endian bytes.
-
-    It is the `Plan.digest` of a plan that gives these very values, so that both can be compared.
-    """
-    to_host = module.backend.to_host
-    values = [flat(to_host(p).reshape(-1).tolist()) for p in module.params]
-    return Plan(module.param_shapes, values, module.param_names).digest(dtype=module.options.dtype)
