@@ -320,10 +320,11 @@ class ScalarModule(Parameters):
         """Take one step of gradient descent, p - lr g for every trainable parameter; return the loss before it."""
         rate = nonnegative("lr", lr)
         # Without what can be looked up beforehand: a small step takes microseconds.
-        value, params = self._step(self._params, rate, xs, self._keywords() if self._takes_key else _NO_KEYWORDS)
+        params = self._stored or self._params
+        value, params = self._step(params, rate, xs, self._keywords() if self._takes_key else _NO_KEYWORDS)
         if self._lazy:
             value, params = _computed(self.backend, (value, params))
-        self._params = params
+        self._stored = params
         self.steps_done += 1
         return value
 
@@ -340,7 +341,7 @@ class ScalarModule(Parameters):
         """Take one step of ``opt``; return its new state, and the loss before the step, from one run of the loss."""
         _check_optimizer(opt)
         value, params, state = self._run(self._runner.step_with)(opt, state, self._params, xs, self._keywords())
-        self._params, state, value = _computed(self.backend, (params, state, value))
+        self._stored, state, value = _computed(self.backend, (params, state, value))
         self.steps_done += 1
         return state, value
 
@@ -354,7 +355,7 @@ class ScalarModule(Parameters):
         for i in self._trainable:
             self._param_slots[i].check(grads[i], integers=False)
         params, state = self._runner.apply(opt, state, self._params, [grads[i] for i in self._trainable])
-        self._params, state = _computed(self.backend, (params, state))
+        self._stored, state = _computed(self.backend, (params, state))
         self.steps_done += 1
         return state
 

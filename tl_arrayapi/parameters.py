@@ -22,16 +22,6 @@ from tl_arrayapi.options import Options
 __all__ = ["Parameters"]
 
 
-class _UntilFirstUse:
-    """Stand for an attribute that a module lacks until its parameters have storage: who asks for it gives them theirs.
-
-    Python looks here only while the attribute is missing, so that a step takes no longer.
-    """
-
-    def __get__(self, module: "Parameters | None", owner: Any = None) -> Any:
-        return self if module is None else module._materialized()
-
-
 class Parameters(ABC):
     """Hold the parameters of a definition in the storage of one library; `tl.ScalarModule` adds what runs them.
 
@@ -39,8 +29,6 @@ class Parameters(ABC):
     >>> isinstance(tl.ScalarModule.create(lambda w: w * w, [3.0]), Parameters)
     True
     """
-
-    _params: Any = _UntilFirstUse()
 
     def __init__(self, definition: Definition, options: Options, params: list[Any] | Initial) -> None:
         self.definition = definition
@@ -51,6 +39,7 @@ class Parameters(ABC):
         self._xp: Namespace = namespace(options.xp)
         self._initial = params if isinstance(params, Initial) else Initial()
         self._storing = threading.RLock()
+        self._stored: list[Any] | None = None  # until the first use
         self._count = len(definition.param_shapes)
         self._dtype = self.backend.dtype(options.dtype)
         self._device = self._device_of(params)
@@ -74,20 +63,24 @@ class Parameters(ABC):
 
     def _store(self, params: Sequence[Any], *, given_away: bool) -> None:
         with self._storing:
-            self._params = self._owned(params, given_away=given_away)
+            self._stored = self._owned(params, given_away=given_away)
+
+    @property
+    def _params(self) -> list[Any]:
+        """The parameters as they are kept; who asks first gives them storage."""
+        return self._materialized() if self._stored is None else self._stored
 
     def _materialized(self) -> list[Any]:
         """Return the parameters, filled now unless another thread was faster."""
         with self._storing:
-            if not self.is_materialized:
-                self._store(self._initial.arrays(self.options), given_away=True)
-            params: list[Any] = self._params
-            return params
+            if self._stored is None:
+                self._stored = self._owned(self._initial.arrays(self.options), given_away=True)
+            return self._stored
 
     @property
     def is_materialized(self) -> bool:
         """Whether the parameters have storage; asking gives them none."""
-        return "_params" in self.__dict__
+        return self._stored is not None
 
     @property
     def param_shapes(self) -> list[tuple[int, ...]]:
