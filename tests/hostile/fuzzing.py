@@ -13,8 +13,12 @@ LONGEST_MESSAGE = 4000
 TRACED_EVERY = 40
 
 
+Input = bytes | dict[str, bytes]
+"""One file, or several by name."""
+
+
 def tried(
-    seeds: range, make: Callable[[int], bytes], load: Callable[[bytes], Any], check: Callable[[bytes, Any], None]
+    seeds: range, make: Callable[[int], Any], load: Callable[[Any], Any], check: Callable[[Any, Any], None]
 ) -> int:
     """Try the input of every seed; return how many were loaded. A failure says the seed and the input.
 
@@ -22,24 +26,31 @@ def tried(
     """
     loaded = 0
     for seed in seeds:
-        raw = make(seed)
+        given = make(seed)
         try:
-            loaded += _tried(raw, load, check, traced=seed % TRACED_EVERY == 0)
+            loaded += _tried(given, load, check, traced=seed % TRACED_EVERY == 0)
         except Exception as error:
-            shown = raw if len(raw) <= 6000 else raw[:6000] + b"..."
-            raise AssertionError(f"seed {seed}: {type(error).__name__}: {error}\ninput: {shown!r}") from error
+            message = f"seed {seed}: {type(error).__name__}: {error}\ninput: {_shown(given)}"
+            raise AssertionError(message) from error
     return loaded
 
 
-def _tried(raw: bytes, load: Callable[[bytes], Any], check: Callable[[bytes, Any], None], traced: bool) -> bool:
-    with measured(len(raw), traced):
+def _tried(given: Input, load: Callable[[Any], Any], check: Callable[[Any, Any], None], traced: bool) -> bool:
+    size = len(given) if isinstance(given, bytes) else sum(map(len, given.values()))
+    with measured(size, traced):
         try:
-            content = load(raw)
+            content = load(given)
         except TLError as error:
             check_message(str(error))
             return False
-    check(raw, content)
+    check(given, content)
     return True
+
+
+def _shown(given: Input) -> str:
+    if isinstance(given, bytes):
+        return repr(given if len(given) <= 6000 else given[:6000] + b"...")
+    return "".join(f"\n{name}: {_shown(content)}" for name, content in given.items())
 
 
 class measured:

@@ -37,9 +37,11 @@ class Refusals:
         self.state = self.module.step_with(optimizer, self.module.init_optim(optimizer), x)
 
     def everywhere(self, match: str | None = None, **keywords: Any) -> None:
-        """Assert that both refuse the file; ``keywords`` are theirs."""
+        """Assert that both refuse the file; ``keywords`` are theirs. Before it looks at values, a module looks whether
+        they fit.
+        """
         self._by(lambda: storage.load(self.path, **keywords), match)
-        self.by_modules(match, **keywords)
+        self.by_modules(match and f"{match}|does not fit the module", **keywords)
 
     def by_modules(self, match: str | None = None, **keywords: Any) -> None:
         """Assert that a module refuses the file, which may be one that storage takes."""

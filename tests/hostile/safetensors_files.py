@@ -12,8 +12,6 @@ from tests.hostile import truth
 from tests.hostile.mutation import Members, Mutator, Pair, parsed, written
 from tl_arrayapi import storage
 
-SIGNATURE = truth.OWN + "sha256"
-
 
 def joined(header: bytes, payload: bytes, length: int | None = None) -> bytes:
     """Return a file of a header and a payload; ``length`` is what it says of the header's."""
@@ -57,11 +55,19 @@ def sound_files() -> tuple[bytes, ...]:
         for tensors, metadata in ((many, {}), (plain, {"step": "3", "ü": "\n"}), ({}, {}), ({"x": np.ones(3)}, {})):
             storage.save(f"{folder}/m", tensors, metadata)
             files.append(Path(folder, "m").read_bytes())
+            files.append(_of_version_1(files[-1]))
+            Path(folder, "m").unlink()
     entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
     other = {"__metadata__": {"format": "pt"}, "w": entry, "v": entry | {"data_offsets": [8, 16]}}
     files.append(joined(json.dumps(other).encode(), b"\0" * 16))
     files.append(joined(b"{}", b""))
     return tuple(files)
+
+
+def _of_version_1(raw: bytes) -> bytes:
+    header, payload = split(raw)
+    text = header.decode().replace(f'"{truth.OWN}schema":"2"', f'"{truth.OWN}schema":"1"')
+    return joined(signed(text, payload).encode(), payload)
 
 
 def mutated(seed: int) -> bytes:
@@ -83,7 +89,7 @@ def mutated(seed: int) -> bytes:
     if kind < 0.50:
         payload = m.bytes(payload, other_payload)
     elif kind < 0.65:
-        _lie(m, document)
+        lie(m, document)
     else:
         document = m.document(document, parsed(other_header))
     text = written(document, m.one((",", " , ", ",\n")), m.one((":", ": ")))
@@ -104,7 +110,7 @@ def reformatted(seed: int) -> bytes:
     return joined((signed(text, payload) + " " * m.random.randrange(9)).encode(), payload)
 
 
-def _lie(m: Mutator, document: Members) -> None:
+def lie(m: Mutator, document: Members) -> None:
     """Change what a header says of one tensor into something of the same form."""
     described = [pair for pair in document if pair[0] != "__metadata__"]
     if not described:
@@ -140,8 +146,8 @@ def signed(text: str, payload: bytes) -> str:
     try:
         header = json.loads(text)
         metadata = header.pop("__metadata__")
-        return text.replace(metadata[SIGNATURE], truth.digest(header, metadata, payload))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return text.replace(metadata[truth.DIGEST], truth.digest(header, metadata, payload))
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError):
         return text
 
 

@@ -11,6 +11,7 @@ import numpy as np
 DTYPES = {"BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "F16": "<f2", "U32": "<u4", "I32": "<i4"}
 DTYPES |= {"F32": "<f4", "U64": "<u8", "I64": "<i8", "F64": "<f8", "C64": "<c8"}
 OWN = "tl_arrayapi."
+DIGEST = OWN + "sha256"
 
 
 def read(raw: bytes) -> tuple[dict[str, Any], dict[str, str]]:
@@ -42,17 +43,52 @@ def read(raw: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     assert [start for start, _ in sorted(ranges)] == ends[:-1]
     assert ends[-1] == len(payload)
     if any(key.startswith(OWN) for key in metadata):
-        assert metadata[OWN + "schema"] == "1"
-        assert metadata[OWN + "sha256"] == digest(header, metadata, payload)
+        assert metadata[DIGEST] == digest(header, metadata, payload)
     return tensors, metadata
 
 
+def read_index(files: dict[str, bytes], index: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the tensors and the texts in the metadata of an index of files in one folder."""
+    said = json.loads(files[index].decode(), object_pairs_hook=distinct, parse_constant=refuse)
+    assert {"weight_map"} <= said.keys() <= {"weight_map", "metadata"}
+    found = {name: read(files[name])[0] for name in dict.fromkeys(said["weight_map"].values())}
+    assert sum(map(len, found.values())) == len(said["weight_map"])
+    metadata = said.get("metadata", {})
+    assert all(type(value) is str for key, value in metadata.items() if key.startswith(OWN))
+    if any(key.startswith(OWN) for key in metadata):
+        assert metadata[DIGEST] == index_digest(said, files)
+    texts = {key: value for key, value in metadata.items() if type(value) is str and key != "total_size"}
+    return {name: found[file][name] for name, file in said["weight_map"].items()}, texts
+
+
 def digest(header: dict[str, Any], metadata: dict[str, str], payload: bytes) -> str:
-    """Return the digest of what a file says: its header as compact JSON without the digest, and its payload."""
-    said = {"__metadata__": {key: value for key, value in metadata.items() if key != OWN + "sha256"}}
+    """Return the digest of what a file says: its header as compact JSON without the digest, and its payload; of that,
+    in version 2, the digests of pieces of a mebibyte, which begin anew with every tensor.
+    """
+    said = {"__metadata__": {key: value for key, value in metadata.items() if key != DIGEST}}
     for name, fields in header.items():
         said[name] = {key: fields[key] for key in ("dtype", "shape", "data_offsets")}
-    return hashlib.sha256(json.dumps(said, separators=(",", ":")).encode() + payload).hexdigest()
+    text = json.dumps(said, separators=(",", ":")).encode()
+    if metadata[OWN + "schema"] == "1":
+        return hashlib.sha256(text + payload).hexdigest()
+    assert metadata[OWN + "schema"] == "2"
+    for start, end in sorted(fields["data_offsets"] for fields in header.values()):
+        pieces = [payload[at : min(at + 2**20, end)] for at in range(max(start, 0), min(end, len(payload)), 2**20)]
+        text += b"".join(hashlib.sha256(piece).digest() for piece in pieces)
+    return hashlib.sha256(text).hexdigest()
+
+
+def index_digest(said: dict[str, Any], files: dict[str, bytes]) -> str:
+    """Return the digest of an index: its text without one, and the digests that its files carry."""
+    metadata = {key: value for key, value in said["metadata"].items() if key != DIGEST and type(value) is str}
+    total = said["metadata"].get("total_size", 0)
+    total = int(total) if type(total) is not str and np.isfinite(total) else 0
+    canonical = {"metadata": {"total_size": total, **metadata}, "weight_map": said["weight_map"]}
+    text = json.dumps(canonical, indent=2) + "\n"
+    for name in dict.fromkeys(said["weight_map"].values()):
+        header = files[name][8 : 8 + int.from_bytes(files[name][:8], "little")]
+        text += json.loads(header)["__metadata__"][DIGEST]
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

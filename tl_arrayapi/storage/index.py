@@ -6,12 +6,13 @@ file.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tl_arrayapi.errors import CheckpointError
-from tl_arrayapi.storage.header import MAX_METADATA, MAX_METADATA_SIZE, MAX_TENSORS, check_name
+from tl_arrayapi.storage.header import MAX_METADATA, MAX_METADATA_SIZE, MAX_TENSORS, PREFIX, check_name
 from tl_arrayapi.storage.scan import Scanner, short
 
 __all__ = ["MAX_INDEX", "MAX_SHARDS", "Index", "decode_index"]
@@ -67,7 +68,11 @@ def decode_index(raw: bytes | bytearray) -> Index:
         raise CheckpointError("the index has no weight_map, which says in which file each tensor is")
     total = metadata.pop(_TOTAL, 0)
     texts = {key: value for key, value in metadata.items() if isinstance(value, str)}
-    index = Index(weight_map, texts, int(total) if isinstance(total, int | float) else 0)
+    # What is no text is nothing that this package wrote, and a digest must not be dropped for being a number.
+    if number := next((key for key in metadata if key.startswith(PREFIX) and key not in texts), None):
+        raise CheckpointError(f"the metadata of the index have {short(number)}, which is not a string")
+    counts = isinstance(total, int | float) and math.isfinite(total)
+    index = Index(weight_map, texts, int(total) if counts else 0)
     if len(index.files) > MAX_SHARDS:
         raise CheckpointError(f"the index names {len(index.files)} files, and at most {MAX_SHARDS} are read")
     return index

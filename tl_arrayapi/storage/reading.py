@@ -164,9 +164,11 @@ def _version(metadata: Mapping[str, str]) -> str | None:
 
 
 def _check_index(index: Index, parts: list[_File]) -> None:
+    named_in: dict[str, set[str]] = {part.name: set() for part in parts}
+    for name, file in index.weight_map.items():
+        named_in[file].add(name)
     for part in parts:
-        held = {e.name for e in part.header.entries}
-        named = {name for name, file in index.weight_map.items() if file == part.name}
+        held, named = {e.name for e in part.header.entries}, named_in[part.name]
         for names, fault in ((named - held, "does not have"), (held - named, "has, and the index does not name there")):
             if names:
                 raise CheckpointError(f"{part.name} {fault} {short(sorted(names))}")

@@ -11,6 +11,7 @@ from typing import Any
 
 from tl_arrayapi import backends
 from tl_arrayapi.errors import CheckpointError
+from tl_arrayapi.storage.scan import short
 
 __all__ = ["pack_state", "unpack_state"]
 
@@ -95,7 +96,7 @@ def unpack_state(tensors: Mapping[str, Any], text: str) -> Any:
     unused = dict(tensors)
     state = _unpacked(form, unused, "state", 0)
     if unused:
-        raise CheckpointError(f"the state has no place for the tensors {sorted(unused)[:10]}")
+        raise CheckpointError(f"the state has no place for the tensors {short(sorted(unused)[:10])}")
     return state
 
 
@@ -121,7 +122,7 @@ class _Tagged(tuple[str, Any]):
 def _single(pairs: list[tuple[str, Any]]) -> _Tagged:
     if len(pairs) != 1:
         raise CheckpointError(
-            f"an object in the text of the state has the keys {[key for key, _ in pairs][:10]}: one is expected"
+            f"an object in the text of the state has the keys {short([key for key, _ in pairs[:10]])}: one is expected"
         )
     return _Tagged(pairs[0])
 
@@ -145,11 +146,11 @@ def _unpacked(form: Any, unused: dict[str, Any], where: str, depth: int) -> Any:
             return tuple(_unpacked(entry, unused, f"{where}[{i}]", depth + 1) for i, entry in enumerate(held))
         case "array", str():
             if held not in unused:
-                raise CheckpointError(f"{where} is tensor {held!r}, which is missing or was used before")
+                raise CheckpointError(f"{where} is tensor {short(held)}, which is missing or was used before")
             return unused.pop(held)
         case "dict", list():
             return _dict(held, unused, where, depth)
-    raise CheckpointError(f"{where} is a {tag!r} of a {type(held).__name__}, which this package does not write")
+    raise CheckpointError(f"{where} is a {short(tag)} of a {type(held).__name__}, which this package does not write")
 
 
 def _dict(pairs: list[Any], unused: dict[str, Any], where: str, depth: int) -> dict[Any, Any]:
@@ -157,10 +158,11 @@ def _dict(pairs: list[Any], unused: dict[str, Any], where: str, depth: int) -> d
     for pair in pairs:
         if not isinstance(pair, list) or len(pair) != 2 or type(pair[0]) not in (str, int):
             raise CheckpointError(f"{where} is a dict with an entry that is not a pair of a key and a value")
-        key, value = pair
+        key, value = _unpacked(pair[0], unused, where, depth), pair[1]
         if key in found:
-            raise CheckpointError(f"{where} has the key {key!r} twice")
-        found[key] = _unpacked(value, unused, f"{where}[{key!r}]", depth + 1)
+            raise CheckpointError(f"{where} has the key {short(key)} twice")
+        # Cut, for it is copied for every entry below.
+        found[key] = _unpacked(value, unused, f"{where}[{key!r:.40}]", depth + 1)
     return found
 
 
