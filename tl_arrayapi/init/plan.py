@@ -66,7 +66,7 @@ class Plan:
 
     @classmethod
     def for_module(cls, definition: Any, scheme: Rule | Mapping[str, Rule], seed: SupportsIndex = 0) -> "Plan":
-        """Make a plan for a module definition, with a seed of its own for every parameter.
+        """Make a plan for a module definition, or a module, with a seed of its own for every parameter.
 
         ``scheme`` is one initialiser, used for every parameter with its seed replaced; or a function of (shape, seed),
         such as `xavier_for`: it is asked for every parameter of rank 2 or more, and scalars and vectors, which are
