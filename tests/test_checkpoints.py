@@ -108,7 +108,8 @@ def test_a_checkpoint_tells_what_it_holds_without_its_values(xp, tmp_path):
     assert (info.step, info.seed, info.sampler) == (5, 2**64 - 1, sampler)
     assert info.tensors == {"w": (xp.real, (2, 2)), "b": (xp.real, (2,))}
     assert sorted(info.state.values()) == sorted(info.tensors.values())
-    assert set(info.versions) == {"python", m.backend.name}
+    assert set(info.versions) == {"tl_arrayapi", "python", "numpy", m.backend.name}
+    assert info.versions["tl_arrayapi"] == tl.__version__
     with pytest.raises(dataclasses.FrozenInstanceError):
         info.step = 6
 

@@ -6,6 +6,7 @@ the file, and come from it, one by one.
 
 import json
 import platform
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -27,7 +28,7 @@ _STATE = "optimizer."
 _MOST = 2**63
 _FEW = 1000
 # Rows of a large array that are copied to the host, or computed, at once.
-_BLOCK = 32 << 20
+_BLOCK = 16 << 20
 
 _Path = str | PathLike[str]
 _Sampler = Mapping[str, int | str]
@@ -38,7 +39,7 @@ class CheckpointInfo:
     """Tell what a checkpoint holds beside its values.
 
     ``step`` and ``seed`` are those of the module that was saved, 0 where another program wrote the file; ``sampler`` is
-    what `ScalarModule.save` was given; ``versions`` are of Python and of the library that made it; ``tensors`` are the
+    what `ScalarModule.save` was given; ``versions`` are of this package, Python, NumPy and the library that made it; ``tensors`` are the
     dtypes and shapes of the parameters by name, and ``state`` those of the optimiser's.
 
     >>> CheckpointInfo(3, 0, {"epoch": 1}, {}, {"w": ("float32", (2,))}, {}).step
@@ -109,7 +110,15 @@ def save(
     state, structure = storage.pack_state(map_tree(checked, opt_state, "opt_state"), _Leaf)
     tensors = {name: _tensor(name, p, backend) for name, p in params.items()}
     tensors |= {_STATE + name: _tensor(_STATE + name, leaf.array, backend) for name, leaf in state.items()}
-    versions = {"python": platform.python_version(), backend.name: backend.version()}
+    # The package that this module is part of: it is loaded; to import it from here would turn the layers round.
+    package = sys.modules[__name__.partition(".")[0]]
+    numpy = backends.get(None)
+    versions = {
+        "tl_arrayapi": package.__version__,
+        "python": platform.python_version(),
+        numpy.name: numpy.version(),
+        backend.name: backend.version(),
+    }
     metadata = {
         "format": _FORMAT,
         "version": _VERSIONS[-1],

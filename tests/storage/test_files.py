@@ -21,16 +21,20 @@ def interrupted(*args, **keywords):
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("exists", [True, False])
-@pytest.mark.parametrize("name", ["fsync", "replace"])
+@pytest.mark.parametrize(
+    ("name", "exists"), [("fsync", True), ("replace", True), ("chmod", True), ("fsync", False), ("replace", False)]
+)
+@pytest.mark.parametrize("shard_size", [None, 8])
 @pytest.mark.parametrize(("act", "error"), [(fails, CheckpointError), (interrupted, KeyboardInterrupt)])
-def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(path, monkeypatch, exists, name, act, error):
+def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(
+    path, monkeypatch, exists, name, act, error, shard_size
+):
     if exists:
         save(path, {"x": np.zeros(3)})
     before = path.read_bytes() if exists else None
     monkeypatch.setattr(files.os, name, act)
     with pytest.raises(error):
-        save(path, {"x": np.ones(3)})
+        save(path, {"x": np.ones(3), "y": np.ones(3)}, shard_size=shard_size)
     assert os.listdir(path.parent) == ([path.name] if exists else [])
     assert not exists or path.read_bytes() == before
 

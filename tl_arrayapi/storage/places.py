@@ -21,7 +21,7 @@ except ImportError:  # Windows, where nothing is locked, and so nothing cleared 
 __all__ = ["Draft", "replacing"]
 
 _DRAFT = re.compile(r"\.tl_arrayapi-(?P<id>[0-9a-f]{24})\.tmp")
-_SHARD = re.compile(r".*-(?P<id>[0-9a-f]{24})-[0-9]{5}-of-[0-9]{5}\.safetensors", re.DOTALL)
+_SHARD = re.compile(r"[^/\\]*-(?P<id>[0-9a-f]{24})-[0-9]{5}-of-[0-9]{5}\.safetensors")
 _LONGEST_STEM = 150
 
 
@@ -45,12 +45,9 @@ class Draft:
         return f"{self._stem}-{self._id}-{place + 1:05d}-of-{count:05d}.safetensors"
 
     def create(self, path: str) -> int:
-        """Create and open a file, with the permissions of the one that is replaced."""
+        """Create and open a file, with no more permissions than the one that is replaced."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-        descriptor = os.open(path, flags, 0o666)
-        if self.mode is not None:
-            os.chmod(path, self.mode)
-        return descriptor
+        return os.open(path, flags, 0o666 if self.mode is None else self.mode)
 
     def begin(self) -> None:
         """Remove what killed processes left, and create the draft."""
@@ -84,11 +81,14 @@ class Draft:
         finally:
             os.close(self.descriptor)
 
+    def _shards(self, draft: str) -> list[str]:
+        """Return the names of the shards that are there of the draft of an id."""
+        matches = map(_SHARD.fullmatch, os.listdir(self.folder))
+        return [found.string for found in matches if found and found["id"] == draft]
+
     def _remove_shards(self, draft: str) -> None:
-        for name in os.listdir(self.folder):
-            found = _SHARD.fullmatch(name)
-            if found and found["id"] == draft:
-                os.unlink(os.path.join(self.folder, name))
+        for name in self._shards(draft):
+            os.unlink(os.path.join(self.folder, name))
 
     def own(self, names: Iterable[str]) -> list[str]:
         """Return those names that shards of this file have, this draft's excepted, and that are there."""
@@ -100,6 +100,9 @@ class Draft:
         """Give the draft its name, and remove the shards of what was there, which ``belongings`` names."""
         with _folder_locked(self.folder):
             old = self.own(belongings())
+            if self.mode is not None:
+                for name in (os.path.basename(self.path), *self._shards(self._id)):
+                    os.chmod(os.path.join(self.folder, name), self.mode)
             _sync_folder(self.folder)
             os.replace(self.path, where)
             _sync_folder(self.folder)

@@ -48,9 +48,12 @@ class Checkpoint:
     written; ``own`` says whether this package wrote it.
     """
 
-    def __init__(self, parts: list[_File], order: Collection[str], metadata: Mapping[str, str]) -> None:
+    def __init__(
+        self, parts: list[_File], order: Collection[str], metadata: Mapping[str, str], threads: ThreadPoolExecutor
+    ) -> None:
         found = {e.name: e for part in parts for e in part.header.entries}
         self._parts = parts
+        self._threads = threads
         self.entries: dict[str, Entry] = {name: found[name] for name in order}
         self.metadata = {key: value for key, value in metadata.items() if not key.startswith(PREFIX)}
         self.own = SCHEMA in metadata
@@ -63,9 +66,8 @@ class Checkpoint:
         All are read, for the digest. Nothing that was yielded is to be believed before the last one came: then
         CheckpointError is raised where a file was changed or damaged after it was written.
         """
-        with working() as threads:
-            for part in self._parts:
-                yield from _tensors(part, wanted, threads, allow_nonfinite)
+        for part in self._parts:
+            yield from _tensors(part, wanted, self._threads, allow_nonfinite)
 
 
 @contextmanager
@@ -76,7 +78,8 @@ def opened(where: str) -> Iterator[Checkpoint]:
             descriptor = _descriptor(where, stack)
             if not _is_index(descriptor):
                 part = _file("", descriptor)
-                yield Checkpoint([part], [e.name for e in part.header.entries], part.header.metadata)
+                names = [e.name for e in part.header.entries]
+                yield Checkpoint([part], names, part.header.metadata, stack.enter_context(working()))
                 return
             index = _index(descriptor)
             try:
@@ -87,7 +90,7 @@ def opened(where: str) -> Iterator[Checkpoint]:
                     continue
                 raise CheckpointError(f"the index names the file {error.filename}, which is missing") from error
             _check_index(index, parts)
-            yield Checkpoint(parts, index.weight_map, index.metadata)
+            yield Checkpoint(parts, index.weight_map, index.metadata, stack.enter_context(working()))
             return
 
 

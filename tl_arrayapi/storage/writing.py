@@ -5,8 +5,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, BinaryIO
 
+from tl_arrayapi import backends
 from tl_arrayapi.errors import CheckpointError
 from tl_arrayapi.storage.header import PREFIX, Header, decode, encode, layout
 from tl_arrayapi.storage.index import Index
@@ -20,8 +22,9 @@ VERSION = "2"
 
 _UNKNOWN = "0" * 64
 _BUFFER = 1 << 16
-# The disk begins with what it has while more is computed; one request takes some milliseconds.
-_FLUSHED = 64 << 20
+# The disk has this much to do while as much is made ready. All that is under way is kept to be compared, so that it is
+# little; but a request takes milliseconds.
+_FLUSHED = 16 << 20
 # Enough for every thread, and little beside a tensor.
 _UNDER_WAY = 2 * THREADS
 _sync = getattr(os, "fdatasync", os.fsync)
@@ -49,8 +52,9 @@ def write(
         file.write(head)
         payload = _Payload(file, len(head), threads, flusher, digest.update)
         for entry in sorted(plain.entries, key=lambda e: (e.start, e.end)):
+            examined = partial(_examined, entry.name, entry.code, allow_nonfinite)
             for parts in tensors[entry.name].parts(PIECE):
-                payload.add(parts, lambda parts, e=entry: _examined(e.name, e.code, parts, allow_nonfinite))
+                payload.add(parts, examined)
             if payload.place != len(head) + entry.end:
                 raise CheckpointError(f"tensor {entry.name!r} gave other bytes than its shape and dtype say")
         payload.finish()
@@ -59,7 +63,7 @@ def write(
         file.write(head)
         file.flush()
         os.fsync(descriptor)
-    _read_back(descriptor, 0, len(head), hashlib.sha256(head).digest())
+    _read_back(descriptor, 0, [backends.get(None).namespace.frombuffer(head, "u1")])
     return digest.hexdigest()
 
 
@@ -82,8 +86,8 @@ class _Payload:
         # A thread of its own: the others have work while the disk has.
         self._flusher = flusher
         self._take = take
-        self._hashing: deque[tuple[int, int, Future[bytes]]] = deque()
-        self._unread: deque[tuple[int, int, bytes]] = deque()
+        self._hashing: deque[Future[bytes]] = deque()
+        self._unread: deque[tuple[int, int, list[Any]]] = deque()
         self._reading: deque[Future[None]] = deque()
         self._flush: Future[int] | None = None
         self._flushed = place
@@ -91,28 +95,24 @@ class _Payload:
     def add(self, parts: list[Any], examined: Callable[[list[Any]], bytes]) -> None:
         """Write a piece, whose digest ``examined`` returns once it has found nothing wrong."""
         size = sum(part.nbytes for part in parts)
-        self._hashing.append((self.place, size, begin(self._threads, size, examined, parts)))
+        self._hashing.append(begin(self._threads, size, examined, parts))
+        self._unread.append((self.place, size, parts))
         for part in parts:
             self._file.write(part.view("u1"))
         self.place += size
         while len(self._hashing) > _UNDER_WAY:
-            self._hashed()
-        if self.place - self._flushed >= _FLUSHED and (self._flush is None or self._flush.done()):
+            self._take(self._hashing.popleft().result())
+        if self.place - self._flushed >= _FLUSHED:
             self._begin_flush()
 
     def finish(self) -> None:
         """Wait until all is on the disk, and was read back."""
-        while self._hashing:
-            self._hashed()
+        for digest in self._hashing:
+            self._take(digest.result())
         self._begin_flush()
         self._on_disk()
         while self._reading:
             self._reading.popleft().result()
-
-    def _hashed(self) -> None:
-        place, size, digest = self._hashing.popleft()
-        self._take(digest.result())
-        self._unread.append((place, size, digest.result()))
 
     def _begin_flush(self) -> None:
         self._on_disk()
@@ -124,8 +124,8 @@ class _Payload:
         """Wait for the flush that is under way, and begin to read back what it wrote."""
         place = 0 if self._flush is None else self._flush.result()
         while self._unread and self._unread[0][0] < place:
-            piece = self._unread.popleft()
-            self._reading.append(begin(self._threads, piece[1], _read_back, self._file.fileno(), *piece))
+            start, size, parts = self._unread.popleft()
+            self._reading.append(begin(self._threads, size, _read_back, self._file.fileno(), start, parts))
         while self._reading and self._reading[0].done():
             self._reading.popleft().result()
 
@@ -135,11 +135,16 @@ def _synced(descriptor: int, place: int) -> int:
     return place
 
 
-def _read_back(descriptor: int, place: int, size: int, digest: bytes) -> None:
-    found = bytearray(size)
-    fill(descriptor, place, found)
-    if hashlib.sha256(found).digest() != digest:
-        raise CheckpointError(f"what was read back from byte {place} is not what was written: the disk may be failing")
+def _read_back(descriptor: int, place: int, parts: list[Any]) -> None:
+    for part in parts:
+        written = part.view("u1")
+        found = backends.get(None).namespace.empty(len(written), dtype="u1")
+        fill(descriptor, place, found)
+        if not (found == written).all():
+            raise CheckpointError(
+                f"what was read back from byte {place} on is not what was written: the disk may be failing"
+            )
+        place += len(written)
 
 
 def index_digest(index: Index, shards: Sequence[str]) -> str:
@@ -155,7 +160,7 @@ def _signed(header: Header, digest: str) -> Header:
     return Header(header.entries, {**header.metadata, DIGEST: digest})
 
 
-def _examined(name: str, code: str, parts: list[Any], allow_nonfinite: bool) -> bytes:
+def _examined(name: str, code: str, allow_nonfinite: bool, parts: list[Any]) -> bytes:
     for part in parts:
         check_values(name, code, part, allow_nonfinite)
     return digest_of(parts)
