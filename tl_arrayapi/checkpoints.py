@@ -39,8 +39,8 @@ class CheckpointInfo:
     """Tell what a checkpoint holds beside its values.
 
     ``step`` and ``seed`` are those of the module that was saved, 0 where another program wrote the file; ``sampler`` is
-    what `ScalarModule.save` was given; ``versions`` are of this package, Python, NumPy and the library that made it; ``tensors`` are the
-    dtypes and shapes of the parameters by name, and ``state`` those of the optimiser's.
+    what `ScalarModule.save` was given; ``versions`` are of this package, Python, NumPy and the library that made it;
+    ``tensors`` are the dtypes and shapes of the parameters by name, and ``state`` those of the optimiser's.
 
     >>> CheckpointInfo(3, 0, {"epoch": 1}, {}, {"w": ("float32", (2,))}, {}).step
     3
