@@ -22,8 +22,15 @@ def sound_plans() -> tuple[bytes, ...]:
         (shape, init.kaiming_for(shape, seed=4)),
         (column, init.normal(0.5, 2.0, seed=5)),
         (column, init.flat([0.1, -0.0, 5e-324, 1e300])),
+        (shape, init.constant(0.1)),
+        (shape, init.eye()),
+        (column, init.truncated_normal(0.0, 2.0, -1.0, 3.0, seed=6)),
+        (shape, init.orthogonal(gain=0.5, seed=7)),
+        (shape, init.xavier_normal(3, 2, seed=8, gain=2.0)),
+        (shape, init.kaiming_normal(3, seed=9, mode="fan_out", fan_out=2)),
     ]
-    plans = [init.Plan(*zip(*chosen, strict=True)) for chosen in (every, every[:2], every[2:4], every[-1:])]
+    plans = [init.Plan(*zip(*every[i : i + 3], strict=True)) for i in range(0, len(every), 3)]
+    plans.append(init.Plan(*zip(*every, strict=True)))
     plans.append(init.Plan([], []))
     with TemporaryDirectory() as folder:
         path = Path(folder, "plan.json")

@@ -38,7 +38,7 @@ def test_mutated_files_are_refused_or_read_as_what_they_say(scratch):
 
 @pytest.mark.slow
 def test_many_mutated_files_are_refused_or_read_as_what_they_say(scratch):
-    assert try_files(scratch, range(40_000), mutated)
+    assert try_files(scratch, range(45_000), mutated)
 
 
 def test_files_that_are_otherwise_written_are_read_as_what_they_say(scratch):
@@ -134,4 +134,4 @@ def test_modules_refuse_mutated_checkpoints_and_stay_as_they_were_or_take_what_t
 
 @pytest.mark.slow
 def test_modules_refuse_many_mutated_checkpoints_and_stay_as_they_were_or_take_what_they_say(scratch):
-    assert try_modules(scratch, range(10_000))
+    assert try_modules(scratch, range(5_000))

@@ -21,6 +21,9 @@ def meant(key, value):
     """Return a setting as it is meant: an integer stands for a float where one is expected."""
     if key in ("seed", "fan_in", "fan_out"):
         return value
+    if key == "mode":
+        assert value in ("fan_in", "fan_out")
+        return value
     assert not isinstance(value, bool)
     return list(map(float, value)) if key == "values" else float(value)
 

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from tests.hostile.fuzzing import check_message
+from tests.hostile.fuzzing import check_message, measured
 from tests.hostile.refusals import contents
 from tests.hostile.safetensors_files import module
 from tl_arrayapi import init
@@ -236,6 +236,11 @@ def test_a_shape_that_is_none(refused, shape):
     refused(parameter(shape=shape), "shape")
 
 
+@pytest.mark.parametrize("rank", [65, 10_000])
+def test_a_shape_of_more_dimensions_than_arrays_have(refused, rank):
+    refused(parameter(shape=[1] * rank), f"{rank} dimensions .* at most 64")
+
+
 # ---------------- 36. a seed outside [0, 2^64)
 @pytest.mark.parametrize("seed", [-1, 2**64, 10**20 - 1, -(2**64), 1.0, 1.5, "1", None, [1]])
 @pytest.mark.parametrize(
@@ -295,10 +300,20 @@ def test_what_is_no_path(bad):
         init.Plan.from_json(bad)
 
 
-# ---------------- however many there are
+# ---------------- however large, however many there are
+def test_a_file_over_the_bound(path):
+    with open(path, "wb") as sparse:  # it takes no room
+        sparse.truncate(100_000_001)
+    with pytest.raises(PlanError, match="has 100000001 bytes, and a plan has at most 100000000"):
+        init.Plan.from_json(path)
+
+
 def test_many_parameters_and_keys_take_no_more_than_linear_time(path, refused):
-    many = [{"name": f"w{i}", "shape": [0], "init": ZEROS} for i in range(4000)]
+    many = [{"name": f"w{i}", "shape": [0], "init": ZEROS} for i in range(20_000)]
     path.write_text(json.dumps(document(parameters=many)))
-    assert len(init.Plan.from_json(path)) == 4000
-    refused(json.dumps(document(parameters=[*many, many[-1]])), "'w3999'")
-    refused("{" + ",".join(f'"{i}":1' for i in [*range(20_000), 19_999]) + "}", "'19999' is there twice")
+    with measured(path.stat().st_size, traced=False):
+        assert len(init.Plan.from_json(path)) == len(many)
+    with measured(0, traced=False):
+        refused(json.dumps(document(parameters=[*many, many[-1]])), "'w19999'")
+    with measured(0, traced=False):
+        refused("{" + ",".join(f'"{i}":1' for i in [*range(20_000), 19_999]) + "}", "'19999' is there twice")

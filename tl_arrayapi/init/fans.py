@@ -12,9 +12,12 @@ __all__ = ["MAX_ELEMENTS", "as_shape", "dims_product", "element_count", "infer_f
 MAX_ELEMENTS = 2**53
 """No array is asked to be longer, and no fan larger: up to here a count is exact as a float64, too."""
 
+_MAX_DIMENSIONS = 64  # NumPy's limit
+
 
 def as_shape(dims: Iterable[SupportsIndex] | SupportsIndex) -> tuple[int, ...]:
-    """Return ``dims`` as a tuple of Python integers; raise ShapeError where one is negative or no integer.
+    """Return ``dims`` as a tuple of Python integers; raise ShapeError where one is negative or no integer, and where
+    there are more than 64.
 
     A single integer is a vector's shape, as in the standard.
     """
@@ -28,6 +31,8 @@ def as_shape(dims: Iterable[SupportsIndex] | SupportsIndex) -> tuple[int, ...]:
         if not 0 <= length < 2**63:
             raise ShapeError(f"a shape is made of integers from 0 to 2**63 - 1, got {shown_integer(length)}")
         found.append(length)
+    if len(found) > _MAX_DIMENSIONS:
+        raise ShapeError(f"a shape of {len(found)} dimensions is given: arrays have at most {_MAX_DIMENSIONS}")
     return tuple(found)
 
 

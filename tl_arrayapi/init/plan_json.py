@@ -28,6 +28,7 @@ _Entry = tuple[str, _Shape, FloatInit]
 
 # No shape, fan or seed has more digits.
 _LONGEST = 20
+_MOST_BYTES = 100_000_000
 
 
 def write_plan(path: str | os.PathLike[str], entries: Iterable[_Entry]) -> None:
@@ -98,6 +99,8 @@ def _text(path: Path) -> str:
         problem = "is not a file" if path.exists() else "does not exist"
         raise PlanError(f"{path} {problem}: give the path of a plan that Plan.to_json wrote")
     try:
+        if (size := path.stat().st_size) > _MOST_BYTES:
+            raise PlanError(f"{path} has {size} bytes, and a plan has at most {_MOST_BYTES}: is it a checkpoint?")
         return path.read_bytes().decode()
     except UnicodeDecodeError as error:
         raise PlanError(f"{path} is not a plan, for it is not UTF-8 text: {error}") from error
