@@ -72,8 +72,18 @@ def test_the_file_is_the_documented_one(path):
 
 
 def test_what_version_1_wrote_is_read(path):
-    old = document({"scheme": "kaiming_uniform", "fan_in": 3, "seed": 9}, version=1)
-    assert read(path, json.dumps(old)).to_list() == [init.kaiming_uniform(3, seed=9)]
+    written = {
+        '{"scheme": "zeros"}': init.zeros(),
+        '{"scheme": "ones"}': init.ones(),
+        '{"scheme": "uniform", "lo": -1.0, "hi": 2.0, "seed": 18446744073709551615}': init.uniform(-1, 2, 2**64 - 1),
+        '{"scheme": "xavier_uniform", "fan_in": 3, "fan_out": 4, "seed": 1}': init.xavier_uniform(3, 4, 1),
+        '{"scheme": "kaiming_uniform", "fan_in": 3, "seed": 9}': init.kaiming_uniform(3, seed=9),
+        '{"scheme": "normal", "mean": 0.5, "std": 0.0, "seed": 2}': init.normal(0.5, 0, seed=2),
+        '{"scheme": "flat", "values": [0.1, -0.0, 5e-324]}': init.flat([0.1, -0.0, 5e-324]),
+    }
+    entries = [{"name": f"p{i}", "shape": [3], "init": json.loads(text)} for i, text in enumerate(written)]
+    plan = read(path, json.dumps(document(version=1, parameters=entries)))
+    assert plan == init.Plan([(3,)] * 7, written.values(), [f"p{i}" for i in range(7)])
 
 
 def test_a_square_of_its_own_scheme_is_kept(path):

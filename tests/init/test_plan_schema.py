@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.hostile.plan_files import mutated
 from tests.init.test_plan_json import document, schemes
 from tl_arrayapi import init
+from tl_arrayapi.errors import PlanError
 from tl_arrayapi.init import plan_schema
 from tl_arrayapi.init.schemes import MAKERS
 
@@ -33,6 +35,20 @@ def test_what_is_written_keeps_to_it(tmp_path_factory, inits):
     path = tmp_path_factory.mktemp("plans") / "plan.json"
     init.Plan([(3,)] * len(inits), inits).to_json(path)
     VALIDATOR.validate(json.loads(path.read_text()))
+
+
+def test_what_is_read_keeps_to_it(tmp_path):
+    read = 0
+    for seed in range(120):
+        raw, path = mutated(seed), tmp_path / "plan.json"
+        path.write_bytes(raw)
+        try:
+            init.Plan.from_json(path)
+        except PlanError:
+            continue
+        VALIDATOR.validate(json.loads(raw))
+        read += 1
+    assert read > 5
 
 
 def test_version_1_keeps_to_it():
