@@ -224,6 +224,12 @@ def test_a_fan_that_is_none(refused, scheme, key, fan):
     refused(document({"scheme": scheme} | fans | {key: fan}), f"init.*{key}")
 
 
+@pytest.mark.parametrize("fan", [0, -1, 2**60])
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out"])
+def test_the_other_fan_that_is_none(refused, mode, fan):
+    refused(document({"scheme": "kaiming_normal", "fan_in": 3, "mode": mode, "fan_out": fan}), "init.*fan_out")
+
+
 def test_fans_whose_sum_overflows_are_refused_and_a_vector_has_none():
     with pytest.raises(PlanError, match="fan"):
         init.xavier_uniform(2**53, 2**64)

@@ -120,13 +120,13 @@ class _Kaiming(FloatInit):
     def __post_init__(self) -> None:
         assign(self, fan_in=as_fan("fan_in", self.fan_in), seed=as_seed(self.seed), gain=_as_gain(self.gain))
         _check_mode(self.mode)
+        if self.fan_out is not None:
+            assign(self, fan_out=as_fan("fan_out", self.fan_out))
         if self.mode == "fan_in":
             # The other fan says nothing then, and equal initialisers shall compare equal.
             assign(self, fan_out=None)
         elif self.fan_out is None:
             raise PlanError(f"{self.name} needs fan_out where mode is 'fan_out': give it as fan_out=")
-        else:
-            assign(self, fan_out=as_fan("fan_out", self.fan_out))
 
     @property
     def fan(self) -> int:
