@@ -78,6 +78,11 @@ def test_it_refuses_what_the_reader_refuses(init_):
     assert not VALIDATOR.is_valid(document(init_))
 
 
+@pytest.mark.parametrize("shape", [3, [-1], [2**63], [1.5], [True], [None], [1] * 65], ids=str)
+def test_it_refuses_what_is_no_shape(shape):
+    assert not VALIDATOR.is_valid(document(parameters=[document()["parameters"][0] | {"shape": shape}]))
+
+
 @pytest.mark.parametrize(
     "changes", [{"version": 3}, {"version": "1"}, {"format": "plan"}, {"parameters": {}}, {"extra": 1}], ids=str
 )

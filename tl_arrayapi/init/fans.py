@@ -7,12 +7,13 @@ from typing import SupportsIndex
 
 from tl_arrayapi.errors import ShapeError
 
-__all__ = ["MAX_ELEMENTS", "as_shape", "dims_product", "element_count", "infer_fans", "shown_integer"]
+__all__ = ["MAX_DIMENSIONS", "MAX_ELEMENTS", "as_shape", "dims_product", "element_count", "infer_fans", "shown_integer"]
 
 MAX_ELEMENTS = 2**53
 """No array is asked to be longer, and no fan larger: up to here a count is exact as a float64, too."""
 
-_MAX_DIMENSIONS = 64  # NumPy's limit
+MAX_DIMENSIONS = 64
+"""No array has more: it is NumPy's limit."""
 
 
 def as_shape(dims: Iterable[SupportsIndex] | SupportsIndex) -> tuple[int, ...]:
@@ -31,8 +32,8 @@ def as_shape(dims: Iterable[SupportsIndex] | SupportsIndex) -> tuple[int, ...]:
         if not 0 <= length < 2**63:
             raise ShapeError(f"a shape is made of integers from 0 to 2**63 - 1, got {shown_integer(length)}")
         found.append(length)
-    if len(found) > _MAX_DIMENSIONS:
-        raise ShapeError(f"a shape of {len(found)} dimensions is given: arrays have at most {_MAX_DIMENSIONS}")
+    if len(found) > MAX_DIMENSIONS:
+        raise ShapeError(f"a shape of {len(found)} dimensions is given: arrays have at most {MAX_DIMENSIONS}")
     return tuple(found)
 
 

@@ -38,7 +38,13 @@ def write_plan(path: str | os.PathLike[str], entries: Iterable[_Entry]) -> None:
         for name, shape, init in entries
     ]
     document = {"format": FORMAT, "version": VERSION, "parameters": parameters}
-    _replace(_path(path), (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+    data = (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
+    if len(data) > _MOST_BYTES:
+        raise PlanError(
+            f"the plan would have {len(data)} bytes, and {_MOST_BYTES} are read: write long flat(...) values to a "
+            "checkpoint"
+        )
+    _replace(_path(path), data)
 
 
 def read_plan(path: str | os.PathLike[str], make: Callable[[list[_Shape], list[FloatInit], list[str]], _P]) -> _P:

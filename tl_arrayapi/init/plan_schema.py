@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from tl_arrayapi.init.fans import MAX_ELEMENTS
+from tl_arrayapi.init.fans import MAX_DIMENSIONS, MAX_ELEMENTS
 from tl_arrayapi.init.schemes import MAKERS
 
 __all__ = ["FORMAT", "SETTINGS", "VERSION", "VERSIONS", "made", "plan_schema", "settings_of"]
@@ -59,7 +59,11 @@ def made() -> str:
     names = sorted(MAKERS)
     parameter = {
         "name": {"type": "string", "minLength": 1, "description": "Printable, and given to one parameter alone."},
-        "shape": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1}},
+        "shape": {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+            "maxItems": MAX_DIMENSIONS,
+        },
         "init": {"oneOf": [{"$ref": f"#/$defs/{name}"} for name in names]},
     }
     document = {
