@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import tl_arrayapi as tl
 from tl_arrayapi import init
 from tl_arrayapi.errors import ArgumentError, PlanError, ShapeError
 
@@ -142,6 +143,16 @@ def test_names_are_checked_before_seeds_are_made_of_them():
         init.Plan.for_module(definition([(2,)], ["\ud800"]), init.ones())
     with pytest.raises(PlanError, match=r"'w'.*limit"):
         init.Plan.for_module(definition([(2**40, 2**40)], ["w"]), init.ones())
+    with pytest.raises(PlanError, match="list of names is shorter"):
+        init.Plan.for_module(definition([(2,), (2,)], ["w"]), init.ones())
+
+
+def test_a_plan_can_be_made_for_a_module_itself():
+    module = tl.ScalarModuleDef(lambda w, b: w, param_shapes=[(2, 2), (2,)]).instantiate(lazy=True)
+    plan = init.Plan.for_module(module, init.kaiming_for, seed=5)
+    assert plan == init.Plan.for_module(module.definition, init.kaiming_for, seed=5)
+    plan.apply(module)
+    assert module.digest() == plan.digest()
 
 
 def test_the_summary_says_how_each_parameter_is_filled():

@@ -88,6 +88,7 @@ class Plan:
         ['xavier_uniform', 'uniform', 'zeros']
         """
         shapes, names = list(map(as_shape, definition.param_shapes)), list(definition.param_names)
+        _check_length("names", len(names), tuple(shapes))
         _check_names(tuple(names))
         counts = [_explained(name, functools.partial(element_count, s)) for name, s in zip(names, shapes, strict=True)]
         return cls(shapes, chosen(scheme, shapes, names, derived_seeds(as_seed(seed), names, counts)), names)
