@@ -5,8 +5,10 @@ import os
 import numpy as np
 import pytest
 
+from tl_arrayapi import backends
 from tl_arrayapi.errors import CheckpointError
-from tl_arrayapi.storage import files, load, save, writing
+from tl_arrayapi.storage import Tensor, files, load, save, save_tensors, writing
+from tl_arrayapi.storage.header import MAX_TENSORS
 
 
 class FailingDiskError(OSError):
@@ -142,3 +144,28 @@ def test_what_is_no_path_is_refused(bad):
     for call in (lambda: load(bad), lambda: save(bad, {})):
         with pytest.raises(CheckpointError, match="path is expected"):
             call()
+
+
+@pytest.mark.parametrize("given", [3, 5])
+def test_a_tensor_that_gives_other_bytes_than_its_shape_says_is_not_written(path, given):
+    tensor = Tensor("F64", (4,), lambda: iter([np.zeros(given)]))
+    with pytest.raises(CheckpointError, match="'x' gave other bytes"):
+        save_tensors(path, {"x": tensor}, {})
+    assert not os.listdir(path.parent)
+
+
+def test_more_tensors_than_are_read_are_not_written(path):
+    x = np.zeros(0)
+    with pytest.raises(CheckpointError, match=f"at most {MAX_TENSORS} are written"):
+        save(path, {f"{i}": x for i in range(MAX_TENSORS + 1)})
+    assert not os.listdir(path.parent)
+
+
+def test_a_tensor_that_memory_cannot_hold_is_named(path, monkeypatch):
+    def full(shape, **keywords):
+        raise MemoryError
+
+    save(path, {"x": np.zeros(3)})
+    monkeypatch.setattr(backends.get(None).namespace, "empty", full)
+    with pytest.raises(CheckpointError, match=r"'x' of shape \(3,\) is more than memory can hold"):
+        load(path)
