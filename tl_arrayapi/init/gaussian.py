@@ -17,8 +17,6 @@ FARTHEST = 6.34
 """No draw gives a larger |z|: that of the probability 2**-33 is 6.338."""
 
 _WIDE = FORMATS["float64"]
-# By how many bits a number is moved to the left at first, where there is room, then, and at last.
-_MOVES = (16, 8, 4)
 _Z_BITS = 28
 _LOW_BITS = 20
 
@@ -105,11 +103,7 @@ def _segments(form: Form, draws: Any, is_upper: Any) -> tuple[Any, Callable[[], 
     """Return what |z| = c0 - slope x is made of at each draw: c0, its further bits when asked, the slope, and x."""
     # The lower half of the draws counts from the end of the lower tail, the complement of the upper half likewise.
     m = (draws ^ is_upper * (2**31 - 1)) & (2**31 - 1)
-    level = 0
-    for places in _MOVES:
-        has_room = form.is_zero(form.shifted(m, 31 - places))
-        m = m << has_room * places
-        level = has_room * (places // 4) + level
+    m, level = form.levelled(m)
     segment = level * 256 + form.shifted(m, 23)
     c0, c1, c2, c3, c4 = (form.looked_up(column, segment) for column in (0, 2, 3, 4, 5))
     x = (m & (2**23 - 1)) << 4

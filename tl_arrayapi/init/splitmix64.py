@@ -133,6 +133,17 @@ class Form(ABC):
         """Return 1 where ``x`` is 0, and 0 elsewhere, as integers of the form."""
         return self.xp.astype(x == 0, self.dtype)
 
+    def levelled(self, x: Any) -> tuple[Any, Any]:
+        """Return integers below 2**31 moved to the left by 4 bits as often as there is room, 7 times at most, and how
+        often that was; it may overwrite ``x``.
+        """
+        level: Any = 0
+        for places in (16, 8, 4):
+            has_room = self.is_zero(self.shifted(x, 31 - places))
+            x = x << has_room * places
+            level = has_room * (places // 4) + level
+        return x, level
+
     def floats(self, x: Any, dtype: str) -> Any:
         """Return integers below 2**31 as floats of the ``dtype`` of that name, rounded to the nearest, ties to even."""
         return self.xp.astype(x, getattr(self.xp, dtype))

@@ -12,10 +12,11 @@ from typing import Any
 import numpy
 
 from tl_arrayapi.backends.numpy import tiers
+from tl_arrayapi.backends.numpy.form import NumPyWords
 from tl_arrayapi.backends.numpy.narrow import narrow
 from tl_arrayapi.backends.numpy.threads import share, thread_count
 from tl_arrayapi.init.recipes import Drawn, Symmetric
-from tl_arrayapi.init.splitmix64 import Form, draws_form, stream_key
+from tl_arrayapi.init.splitmix64 import stream_key
 
 __all__ = ["BLOCK", "KERNEL_RUN", "MOST_THREADS", "RUN", "SHARED_BLOCK", "fill_box", "fill_into"]
 
@@ -141,9 +142,9 @@ def _copied(recipe: Drawn) -> _Block:
 
 
 @functools.cache
-def _form() -> Form:
+def _form() -> NumPyWords:
     """Return the form of the draws, which keeps the table of the normal distribution."""
-    return draws_form(numpy)
+    return NumPyWords(numpy, "uint64")
 
 
 def _symmetric(recipe: Symmetric, size: int) -> _Block:
