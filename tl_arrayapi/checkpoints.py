@@ -171,7 +171,7 @@ def _checked_sampler(sampler: Any) -> dict[str, int | str]:
         fits = type(value) is str or (type(value) is int and -_MOST <= value < 2 * _MOST)
         if not isinstance(name, str) or not fits:
             raise CheckpointError(
-                f"sampler maps names to whole numbers of at most 64 bits, and strings; got {name!r}: {value!r:.100}"
+                f"sampler maps names to whole numbers of at most 64 bits, and strings; got {name!r:.40}: {value!r:.40}"
             )
     return dict(sampler)
 

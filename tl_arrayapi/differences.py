@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 __all__ = ["Differences", "compared"]
 
+# More than any module has; what a file names that the module lacks is without end.
+_LONGEST = 100_000
 _WIDTHS = {"bfloat16": 1, "float16": 1, "float32": 2, "float64": 3}
 
 
@@ -43,7 +45,12 @@ class Differences:
             ("in another shape", [f"{n} {theirs}, where the module has {ours}" for n, theirs, ours in self.misshapen]),
             ("in a dtype that the module's does not hold exactly", [f"{n} {a} as {b}" for n, a, b in self.narrowing]),
         ]
-        return "; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names) or "no difference"
+        return "; ".join(f"{what}: {_listed(names)}" for what, names in parts if names) or "no difference"
+
+
+def _listed(names: list[str]) -> str:
+    text = ", ".join(names)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(names)} in all)"
 
 
 def compared(

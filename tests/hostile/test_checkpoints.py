@@ -400,12 +400,59 @@ def test_a_digest_left_out_or_keys_added(refused):
     refused(file({"__metadata__": {**own, "tl_arrayapi.other": ""}, "w": entry()}, EIGHT), "tl_arrayapi.other")
 
 
+# ---------------- what stands beside the parameters
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"seed": "-1"}, "seed is '-1'"),
+        ({"seed": str(2**64)}, "seed is .*below"),
+        ({"version": "3"}, "version is '3', and this library reads"),
+        ({"sampler": "[]"}, "sampler is not JSON of the form expected"),
+        ({"sampler": '{"epoch":1.5}'}, "'epoch': 1.5"),
+        ({"sampler": '{"epoch":[1]}'}, "sampler is not JSON of the form expected"),
+        ({"sampler": '{"epoch":' + "9" * 30 + "}"}, "64 bits"),
+        ({"sampler": '{"' + "x" * 16_000 + '":null}'}, "sampler maps names"),
+        ({"sampler": "{" + ",".join(f'"{i}":0' for i in range(5000)) + "}"}, "sampler has more than"),
+        ({"made_with": '{"numpy":"' + "2" * 100_000 + '"}'}, "made_with has a string of"),
+        ({"made_with": "{}x"}, "made_with is not JSON of the form expected"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_notes_that_are_none(refused, changes, match):
+    storage.save(refused.path, {"w": np.zeros((2, 2), "f4"), "b": np.zeros(2, "f4")}, notes(**changes))
+    refused.refusals.by_modules(match)
+    with pytest.raises(tl.errors.CheckpointError, match=match):
+        tl.read_checkpoint(refused.path)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("{" + ",".join(f'"{i}":""' for i in range(5000)) + "}", "more than 1000 entries"),
+        ('{"a":"' + "x" * 16_000_001 + '"}', "16000003 bytes|16000000 characters"),
+        ('{"a":"' + "x" * 9_000_000 + '","b":"' + "x" * 9_000_000 + '"}', "16000000 characters"),
+    ],
+    ids=["entries", "one long", "two long"],
+)
+def test_metadata_without_end(refused, text, match):
+    refused(file('{"__metadata__":' + text + "}"), match)
+    refused(('{"weight_map":{},"metadata":' + text + "}").encode(), match)
+
+
 # ---------------- 24, 25. parameters that are not the module's
 def test_parameters_missing_extra_or_renamed_are_all_listed(refused):
     storage.save(refused.path, {"weight": np.zeros((2, 2)), "b": np.zeros(2), "c": np.zeros(1)}, notes())
     refused.refusals.by_modules("missing: w; not in the module: weight, c")
     storage.save(refused.path, {}, notes())
     refused.refusals.by_modules("missing: w, b")
+
+
+def test_very_many_extra_tensors_are_counted(refused):
+    many = {f"{i:040}": {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]} for i in range(5000)}
+    refused.path.write_bytes(file(many))
+    with pytest.raises(tl.errors.CheckpointError, match=r"not in the module: 0.*\.\.\. \(5000 in all\)") as caught:
+        refused.refusals.module.load(refused.path)
+    assert len(str(caught.value)) < 110_000
 
 
 @pytest.mark.parametrize("shape", [(4,), (4, 1), (2, 2, 1), (1, 2, 2), (3, 2), ()])
@@ -593,6 +640,10 @@ def test_an_index_whose_numbers_are_none_or_stand_for_strings(refused, metadata,
         assert list(storage.load(refused.path)[0]) == ["w"]
     else:
         refused(None, match)
+
+
+def test_an_index_that_names_the_metadata_as_a_tensor(refused):
+    refused(b'{"weight_map":{"__metadata__":"1.s"}}', "cannot be named '__metadata__'")
 
 
 def test_keys_of_a_state_beyond_64_bits(refused):

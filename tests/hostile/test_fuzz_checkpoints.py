@@ -1,11 +1,13 @@
 """Checkpoint files made to harm, by the hundred thousand: our exceptions, or the truth."""
 
+import contextlib
 import os
 
 import pytest
 
+import tl_arrayapi as tl
 from tests.hostile import sharded_files, state_texts, truth
-from tests.hostile.fuzzing import tried
+from tests.hostile.fuzzing import check_message, tried
 from tests.hostile.safetensors_files import module, mutated, mutated_checkpoint, reformatted
 from tl_arrayapi import storage
 from tl_arrayapi.errors import CheckpointError
@@ -107,6 +109,9 @@ def try_modules(path, seeds):
 
     def load(raw):
         path.write_bytes(raw)
+        for look in (tl.read_checkpoint, made.compare):
+            with contextlib.suppress(CheckpointError):
+                check_message(str(look(path)))
         try:
             return made.load(path)
         except CheckpointError:
