@@ -268,6 +268,24 @@ def test_threads_that_come_at_once_fill_once(xp, monkeypatch):
     assert all(same(found, filled(xp)) for found in results)
 
 
+def test_values_that_are_set_while_another_thread_fills_are_the_ones_that_stay(monkeypatch):
+    numpy = load("numpy")
+    module, fill, begun = described(numpy), init.Plan.fill, threading.Event()
+
+    def slowly(self, *args, **keywords):
+        begun.set()
+        time.sleep(0.05)
+        return fill(self, *args, **keywords)
+
+    monkeypatch.setattr(init.Plan, "fill", slowly)
+    thread = threading.Thread(target=module.forward, args=(inputs(numpy),))
+    thread.start()
+    begun.wait()
+    module.set_params([np.zeros((2, 3)), np.zeros(2)])
+    thread.join()
+    assert same(values(numpy, module), [np.zeros((2, 3)), np.zeros(2)])
+
+
 # ---------------------------------------------------------------- pickles
 @both
 @pytest.mark.parametrize("dumps", [pickle.dumps, cloudpickle.dumps])

@@ -16,7 +16,7 @@ from tl_arrayapi.options import Options
 __all__ = ["Definition", "Initial", "checked_flags"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Initial:
     """Where the first values of a module's parameters come from: a plan, host values through a cast, or nowhere yet.
 
