@@ -397,6 +397,17 @@ def test_what_is_not_wanted_needs_no_memory(tmp_path):
     assert peak(lambda: m.load(tmp_path / "m", strict=False)) < 1.5 * SIZE
 
 
+def test_of_another_programs_file_only_what_is_wanted_is_read(tmp_path):
+    header = {name: {"dtype": "F32", "shape": [], "data_offsets": [4 * i, 4 * i + 4]} for i, name in enumerate("wz")}
+    write(tmp_path / "m", header, np.asarray([2.0, np.nan], "float32").tobytes())
+    m = tl.ScalarModuleDef(lambda w: w * w, init_params=[1.0]).instantiate()
+    m.load(tmp_path / "m", strict=False)
+    assert m.params == [2.0]
+    both = tl.ScalarModuleDef(lambda w, z: w * z, init_params=[1.0, 1.0]).instantiate()
+    with pytest.raises(CheckpointError, match="'z' has NaN"):
+        both.load(tmp_path / "m")
+
+
 def test_arrays_of_dask_are_computed_in_slabs(tmp_path, monkeypatch):
     dask = pytest.importorskip("dask.array")
     monkeypatch.setattr(tl.checkpoints, "_BLOCK", 1 << 10)

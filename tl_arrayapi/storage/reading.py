@@ -63,7 +63,7 @@ class Checkpoint:
     def tensors(self, wanted: Collection[str], *, allow_nonfinite: bool = False) -> Iterator[tuple[str, Any]]:
         """Yield the tensors that are ``wanted`` by name, as NumPy arrays (bfloat16 as uint16), in the payload's order.
 
-        All are read, for the digest. Nothing that was yielded is to be believed before the last one came: then
+        All are read where there is a digest. Nothing that was yielded is to be believed before the last one came: then
         CheckpointError is raised where a file was changed or damaged after it was written.
         """
         for part in self._parts:
@@ -188,7 +188,8 @@ def _tensors(
 ) -> Iterator[tuple[str, Any]]:
     plain = Header(part.header.entries, {k: v for k, v in part.header.metadata.items() if k != DIGEST})
     digest = hashlib.sha256(plain.text().encode("ascii"))
-    entries = deque(sorted(part.header.entries, key=lambda e: (e.start, e.end)))
+    read = [e for e in part.header.entries if e.name in wanted or part.version is not None]
+    entries = deque(sorted(read, key=lambda e: (e.start, e.end)))
     ahead: deque[tuple[Entry, Any, list[Future[bytes]]]] = deque()
     size = 0
     while entries or ahead:
