@@ -170,7 +170,7 @@ FILLED = (
     ("ours on torch", "torch", 1.5),
     ("ours on jax", "jax", 1.0),
     # Two workers that never waited for one another would take half the time of one.
-    ("dask 2", "dask 1", 0.7),
+    ("dask 2", "dask 1", 0.75),
 )
 ON_A_GPU = ("ours on cupy", "cupy", 1.25)
 

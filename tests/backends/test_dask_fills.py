@@ -61,6 +61,13 @@ def test_a_matrix_that_is_made_as_a_whole_is_cut_afterwards(scheduler):
         assert found.compute().tobytes() == init.materialize(scheme, (9, 5), dtype="float64").tobytes()
 
 
+def test_an_identity_is_made_in_its_chunks(scheduler):
+    vast = init.materialize(init.eye(), (2**17, 2**17 + 1), da, chunks=2**12)
+    assert vast.npartitions > 1000
+    found = vast[2**16 + 5 : 2**16 + 9, 2**16 + 4 : 2**16 + 7].compute()
+    np.testing.assert_array_equal(found, np.eye(4, 3, k=1, dtype="float32"))
+
+
 def test_a_task_is_sent_its_own_chunk_of_given_values(scheduler):
     found = init.materialize(init.flat([float(n) for n in range(4000)]), (4000,), da, chunks=1000)
     sizes = [value.nbytes for value in _arrays(dict(found.__dask_graph__()))]

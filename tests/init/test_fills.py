@@ -161,6 +161,18 @@ def test_a_box_is_that_part_of_the_whole(data):
     assert same_bits(np.asarray(part), np.asarray(host(scheme, shape, "float32")[tuple(map(slice, start, stop))]))
 
 
+@pytest.mark.parametrize(
+    "scheme", [init.eye(), init.orthogonal(seed=3), init.flat([n / 7 for n in range(35)])], ids=repr
+)
+def test_a_part_of_what_depends_on_the_shape_is_that_of_the_whole(scheme):
+    whole = host(scheme, (5, 7), "float32")
+    for start, stop in (((0, 0), (5, 7)), ((1, 4), (4, 7)), ((2, 0), (3, 2)), ((2, 3), (2, 5))):
+        part = fills.fill_box(scheme, (5, 7), start, stop, np, "float32")
+        assert same_bits(
+            np.ascontiguousarray(part), np.ascontiguousarray(whole[start[0] : stop[0], start[1] : stop[1]])
+        )
+
+
 def test_a_box_far_along_a_vast_array_has_the_reference_draws():
     start = 2**32 - 1
     box = fills.fill_box(init.uniform(0, 1), (2**40, 4), (2**30 - 1, 3), (2**30 + 1, 4), np, "float64")

@@ -125,9 +125,13 @@ def fill_box(
         if drawn is not None:
             return drawn(recipe, dims, start, stop, dtype)
         return draw_box(recipe, dims, start, stop, xp, dtype, device)
+    if isinstance(recipe, Whole):
+        return recipe.part(
+            dims, start, stop, xp, dtype, device, lambda recipe, shape, dtype: draw(recipe, shape, xp, dtype, device)
+        )
     if isinstance(recipe, Constant):
         return _given(recipe, tuple(b - a for a, b in zip(start, stop, strict=True)), xp, dtype, device)
-    return fill(scheme, dims, xp, dtype, device)[tuple(map(slice, start, stop))]
+    return _given(recipe, dims, xp, dtype, device)[tuple(map(slice, start, stop))]
 
 
 def draw_box(

@@ -5,6 +5,7 @@ the library, sums have an order of their own, and square roots are made of produ
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from tl_arrayapi.init.formats import FORMATS, FloatFormat
@@ -17,9 +18,25 @@ __all__ = ["Identity", "Orthogonal"]
 class Identity(Whole):
     """1 where the row is the column, and 0 elsewhere."""
 
+    has_parts = True
+
     def array(self, shape: tuple[int, ...], xp: Any, dtype: str, device: Any, filled: Filled) -> Any:
         """Return the matrix."""
         return xp.eye(*shape, dtype=getattr(xp, dtype), **_on(device))
+
+    def part(
+        self,
+        shape: tuple[int, ...],
+        start: Sequence[int],
+        stop: Sequence[int],
+        xp: Any,
+        dtype: str,
+        device: Any,
+        filled: Filled,
+    ) -> Any:
+        """Return a part of the matrix, whose diagonal lies where the whole one's does."""
+        rows, columns = (b - a for a, b in zip(start, stop, strict=True))
+        return xp.eye(rows, columns, k=start[0] - start[1], dtype=getattr(xp, dtype), **_on(device))
 
 
 class Orthogonal(Whole):

@@ -6,8 +6,8 @@ exact but the last, or rounds the same whether or not a compiler fuses a product
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 from tl_arrayapi.errors import PlanError
 from tl_arrayapi.init.formats import FORMATS, FloatFormat
@@ -146,7 +146,12 @@ class Range(Drawn):
 
 
 class Whole(Recipe):
-    """An array that is made as a whole, from its shape: no value of it belongs to an index alone."""
+    """An array that is made as a whole, from its shape: no value of it belongs to an index alone.
+
+    ``has_parts`` says whether `part` makes no more than it returns.
+    """
+
+    has_parts: ClassVar[bool] = False
 
     def at(self, index: int) -> float:
         """Raise PlanError."""
@@ -158,6 +163,19 @@ class Whole(Recipe):
 
         ``filled(recipe, shape, dtype)`` gives an array of draws there.
         """
+
+    def part(
+        self,
+        shape: tuple[int, ...],
+        start: Sequence[int],
+        stop: Sequence[int],
+        xp: Any,
+        dtype: str,
+        device: Any,
+        filled: Filled,
+    ) -> Any:
+        """Return the part ``[start[k]:stop[k], ...]`` of that array."""
+        return self.array(shape, xp, dtype, device, filled)[tuple(map(slice, start, stop))]
 
 
 # ---------------------------------------------------------------- numbers as a format holds them

@@ -70,7 +70,8 @@ class DaskBackend(HostBackend):
             # The values are the client's: chunks of them go out, and not all of them with each task.
             values = numpy.asarray(recipe.values, kind).reshape(shape)
             return dask.array.from_array(values, chunks=sizes, name=False)
-        made_in = tuple((n,) for n in shape) if isinstance(recipe, Whole) else sizes
+        is_one = isinstance(recipe, Whole) and not recipe.has_parts
+        made_in = tuple((n,) for n in shape) if is_one else sizes
         meta = numpy.empty((0,) * len(shape), kind)
         made = dask.array.map_blocks(
             functions.fill_block, scheme, shape, dtype, chunks=made_in, dtype=kind, meta=meta, name=None
