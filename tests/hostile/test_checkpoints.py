@@ -15,12 +15,14 @@ import zipfile
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import tl_arrayapi as tl
 from tests.hostile.fuzzing import check_message, measured
 from tests.hostile.refusals import Refusals
 from tests.hostile.safetensors_files import checkpoint, joined, module, signed, split
 from tl_arrayapi import storage
+from tl_arrayapi.cli import main
 from tl_arrayapi.storage import open_checkpoint
 from tl_arrayapi.storage.header import DTYPES, MAX_TENSORS
 
@@ -512,6 +514,20 @@ def test_what_is_no_file_is_not_replaced(tmp_path, make):
     assert sorted(os.listdir(tmp_path)) == ["link", "m"]
 
 
+# ---------------- on the command line
+def test_a_run_does_not_go_on_from_a_bad_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "m.safetensors"
+    for content in (b"", checkpoint()[:-1], pickle.dumps(Trap()), file({"\x1b[2J": entry()}, EIGHT), checkpoint()):
+        path.write_bytes(content)
+        words = ["train", "digits", "--resume", path.name]
+        command = CliRunner().invoke(main, words, prog_name="tl-arrayapi")
+        assert command.exit_code == 1
+        check_message(command.stderr)
+        assert path.name in command.stderr
+        assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == {path.name: content}
+
+
 # ---------------- optimiser states that are none
 @pytest.mark.parametrize(
     "step", ["", "-1", "1.0", "1e3", "٣", str(2**63), "1" * 5000, "None"], ids=lambda step: step[:9]
@@ -537,6 +553,13 @@ def test_a_state_takes_no_more_than_linear_time():
     text = '{"dict":[["' + key + '",[' + ",".join("1" * 60_000) + "]]]}"
     with measured(len(text), traced=False):
         assert storage.unpack_state({}, text) == {key: [1] * 60_000}
+
+
+@pytest.mark.parametrize("bad", [None, 3, "", "a\0b", object()])
+def test_what_is_no_path(bad):
+    for load in (storage.load, module().load, tl.read_checkpoint):
+        with pytest.raises(tl.errors.CheckpointError, match="path is expected"):
+            load(bad)
 
 
 # ---------------- files that change while they are read
@@ -575,6 +598,13 @@ def test_a_file_that_is_written_to_while_it_is_read(refused, while_reading, nth)
     while_reading(nth, lambda: refused.path.write_bytes(checkpoint()[:-1] + b"A"))
     with pytest.raises(tl.errors.CheckpointError, match="digest does not match: the file was changed"):
         storage.load(refused.path)
+
+
+def test_a_system_that_cannot_read_at_a_place(refused, monkeypatch):
+    monkeypatch.delattr(os, "preadv", raising=False)
+    refused.path.write_bytes(checkpoint())
+    assert module().load(refused.path)[1] == 1
+    refused(checkpoint()[:-1], "cut short")
 
 
 def test_a_disk_that_fails_while_it_is_read(refused, while_reading):
