@@ -79,7 +79,7 @@ def fill_box(out: Any, recipe: Drawn, shape: Sequence[int], start: Sequence[int]
             write(flat[at : at + row], first + _place(at, out.shape, strides))
         return
     # Short rows: as many as make a block. Other boxes are likely to be filled at the same time.
-    together = row * max(SHARED_BLOCK // row, 1)
+    together = row * min(max(SHARED_BLOCK // row, 1), out.size // row)
     block, along = _block_writer(recipe, together), numpy.arange(row, dtype=numpy.uint64)
     for at in range(0, out.size, together):
         part = flat[at : at + together]
@@ -119,7 +119,7 @@ def _run_writer(recipe: Drawn, block: int) -> _Run:
 
 def _block_writer(recipe: Drawn, size: int) -> _Block:
     """Return what writes blocks of at most ``size``, for one thread: it keeps memory for what is on the way."""
-    exact = _symmetric(recipe, size) if isinstance(recipe, Symmetric) else _copied(recipe)
+    exact = _symmetric(recipe, size) if type(recipe) is Symmetric else _copied(recipe)
     if recipe.format.name == recipe.format.compute:
         return exact
     scratch = numpy.empty(size, recipe.format.compute)
