@@ -88,6 +88,14 @@ def test_chunks_are_for_the_lazy_ones(call):
     assert list(digests(result)) == ["numpy", "dask chunks=1", "dask chunks=auto"]
 
 
+def test_chunks_are_left_out_where_all_that_is_installed_is_not_lazy(call, monkeypatch):
+    monkeypatch.setattr("tl_arrayapi.cli.init_command.available", lambda: backends.available()[:1])
+    result = call("--hash", "--namespace", "all", "--chunks", "1")
+    assert result.exit_code == 0
+    assert digests(result) == {"numpy": PLAN.digest()}
+    assert "lazy" in only_line(result.stderr)
+
+
 def test_a_device_is_the_librarys(call):
     found = digests(call("--hash", "--namespace", "array_api_strict", "--device", "device1"))
     assert found == {"array_api_strict": PLAN.digest()}

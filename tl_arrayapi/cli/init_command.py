@@ -102,7 +102,10 @@ def _targets(
     if not found:
         raise click.ClickException(f"no library here can fill {dtype} arrays on the device {device}")
     if chunks and all(target.chunks is None for target in found):
-        raise click.UsageError("--chunks is for lazy libraries, such as dask, and there is none among these", ctx)
+        problem = "--chunks is for lazy libraries, such as dask, and there is none among these"
+        if _ALL not in namespaces:
+            raise click.UsageError(problem, ctx)
+        click.echo(f"left out: {problem}", err=True)
     return found
 
 

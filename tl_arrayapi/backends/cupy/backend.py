@@ -75,6 +75,8 @@ class CuPyBackend(Backend):
 
     def device(self, name: Any) -> Any:
         """Turn "cuda", "cuda:1" or a number into a device."""
+        if name is None and not self._count():
+            raise DeviceError("cupy finds no GPU here: it takes one of NVIDIA's, and its driver")
         if name is None or isinstance(name, cupy.cuda.Device):
             return name
         place = str(name).removeprefix("cuda").removeprefix(":") or "0"
