@@ -258,7 +258,7 @@ NAMES += ["a\\b", "\u202egpj", "\ud800", "\x7f", "\x9b2J", "x" * 1025, "x" * 1_0
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: ascii(name)[:20])
 def test_a_name_that_is_empty_or_a_path_or_not_printable(refused, name):
-    refused(file({name: entry()}, EIGHT), "tensor name|tensor's name|a string of")
+    refused(file({name: entry()}, EIGHT), "tensor name|tensor's name|a string of at most")
 
 
 @pytest.mark.parametrize("name", ["", "../w", "a\0", "\x1b[31m"], ids=ascii)
@@ -415,7 +415,7 @@ def test_a_digest_left_out_or_keys_added(refused):
         ({"sampler": '{"epoch":' + "9" * 30 + "}"}, "64 bits"),
         ({"sampler": '{"' + "x" * 16_000 + '":null}'}, "sampler maps names"),
         ({"sampler": "{" + ",".join(f'"{i}":0' for i in range(5000)) + "}"}, "sampler has more than"),
-        ({"made_with": '{"numpy":"' + "2" * 100_000 + '"}'}, "made_with has a string of"),
+        ({"made_with": '{"numpy":"' + "2" * 100_000 + '"}'}, "made_with .* a string of at most"),
         ({"made_with": "{}x"}, "made_with is not JSON of the form expected"),
     ],
     ids=lambda value: str(value)[:30],
@@ -431,7 +431,7 @@ def test_notes_that_are_none(refused, changes, match):
     ("text", "match"),
     [
         ("{" + ",".join(f'"{i}":""' for i in range(5000)) + "}", "more than 1000 entries"),
-        ('{"a":"' + "x" * 16_000_001 + '"}', "16000003 bytes|16000000 characters"),
+        ('{"a":"' + "x" * 16_000_001 + '"}', "at most 16000000 bytes"),
         ('{"a":"' + "x" * 9_000_000 + '","b":"' + "x" * 9_000_000 + '"}', "16000000 characters"),
     ],
     ids=["entries", "one long", "two long"],
@@ -679,3 +679,16 @@ def test_an_index_that_names_the_metadata_as_a_tensor(refused):
 def test_keys_of_a_state_beyond_64_bits(refused):
     with pytest.raises(tl.errors.CheckpointError, match="bits: at most 64"):
         storage.unpack_state({}, '{"dict":[[' + str(2**64) + ",1]]}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", ["[],", '"":"",', "\\u0000", " ", '{"":', "\\\\", "\U0001f600"])
+@pytest.mark.parametrize("start", ['{"w":', '{"', '{"__metadata__":{"a":"', '{"__metadata__":{'], ids=str)
+def test_a_header_of_99_megabytes_takes_no_more_than_a_second_and_its_size(scratch, start, text):
+    content = start.encode() + text.encode() * (99_000_000 // len(text.encode()))
+    scratch.write_bytes(joined(content, b""))
+    size = len(content)
+    del content
+    with measured(size), pytest.raises(tl.errors.CheckpointError) as caught:
+        storage.load(scratch)
+    check_message(str(caught.value))

@@ -20,9 +20,12 @@ _STRING = re.compile(_SPACE + b"(" + _TEXT + b")")
 _KEY = re.compile(_SPACE + b"(" + _TEXT + b")" + _SPACE + b":")
 _NUMBER = re.compile(_SPACE + rb"(-?[0-9]{1,40}+(?:\.[0-9]{1,40}+)?(?:[eE][-+]?[0-9]{1,4}+)?|true|false|null)")
 _OPEN, _CLOSE, _COMMA = (re.compile(_SPACE + b"(" + re.escape(token) + b")") for token in (b"{", b"}", b","))
+_QUOTE = re.compile(_SPACE + b'"')
 _REST = re.compile(_SPACE + rb"(\Z)")
 _LONGEST_FLAT = 4096
 _LONGEST_KEY = 16_384
+# No writer puts more of it before a key or a string.
+_MOST_SPACE = 4096
 
 
 def short(value: Any) -> str:
@@ -31,7 +34,8 @@ def short(value: Any) -> str:
     >>> short([1, 2])
     '[1, 2]'
     """
-    text = repr(value)
+    # Cut before it is written out, and after: every character may become ten.
+    text = repr(value[:100] if isinstance(value, str | bytes | list) else value)
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 
@@ -57,7 +61,7 @@ class Scanner:
             return
         seen: set[str] = set()
         while True:
-            key = self._text(self._take(_KEY, "a string and ':'"), _LONGEST_KEY)
+            key = self._text(_KEY, _LONGEST_KEY, " and ':'")
             if key in seen:
                 raise CheckpointError(f"the {self._what} has {short(key)} twice")
             if len(seen) == most:
@@ -70,7 +74,7 @@ class Scanner:
 
     def string(self, most: int = _LONGEST_KEY) -> str:
         """Take a string of at most so many bytes."""
-        return self._text(self._take(_STRING, "a string"), most)
+        return self._text(_STRING, most)
 
     def number(self) -> int | float | bool | None:
         """Take a number, a truth value or null."""
@@ -90,7 +94,7 @@ class Scanner:
 
     def at_string(self) -> bool:
         """Say whether a string comes next."""
-        return _STRING.match(self._raw, self._at) is not None
+        return _QUOTE.match(self._raw, self._at) is not None
 
     def at_object(self) -> bool:
         """Say whether an object comes next."""
@@ -112,26 +116,31 @@ class Scanner:
             raise self._wrong(expected)
         return found[1]
 
-    def _text(self, quoted: bytes, most: int) -> str:
-        if len(quoted) > most:
-            raise CheckpointError(f"the {self._what} has a string of {len(quoted)} bytes, and at most {most} are read")
-        # Without an escape a string is what it looks like, and need not be parsed.
-        value: str = self._parsed(quoted) if b"\\" in quoted else self._decoded(quoted)[1:-1]
-        return value
+    def _text(self, token: re.Pattern[bytes], most: int, more: str = "") -> str:
+        found = token.match(self._raw, self._at, self._at + most + _MOST_SPACE)
+        start, end = found.span(1) if found else (0, 0)
+        if found is None or end - start > most:
+            raise self._wrong(f"a string of at most {most} bytes" if self.at_string() else f"a string{more}")
+        self._at = found.end()
+        if self._raw.find(b"\\", start, end) >= 0:
+            value: str = self._parsed(self._raw[start:end])
+            return value
+        # Without an escape a string is what it looks like, and need be neither parsed nor copied.
+        return self._decoded(memoryview(self._raw)[start + 1 : end - 1])
 
     def _parsed(self, text: bytes | bytearray) -> Any:
         try:
             return _DECODER.decode(self._decoded(text))
         except RecursionError as error:
-            raise CheckpointError(f"the {self._what} is nested too deeply: {short(bytes(text))}") from error
+            raise CheckpointError(f"the {self._what} is nested too deeply: {short(bytes(text[:100]))}") from error
         except ValueError as error:
-            raise CheckpointError(f"the {self._what} is not JSON ({error}): {short(bytes(text))}") from error
+            raise CheckpointError(f"the {self._what} is not JSON ({error}): {short(bytes(text[:100]))}") from error
 
-    def _decoded(self, text: bytes | bytearray) -> str:
+    def _decoded(self, text: bytes | bytearray | memoryview) -> str:
         try:
-            return text.decode("utf-8")
+            return str(text, "utf-8")
         except UnicodeDecodeError as error:
-            raise CheckpointError(f"the {self._what} is not UTF-8: {short(bytes(text))}") from error
+            raise CheckpointError(f"the {self._what} is not UTF-8: {short(bytes(text[:100]))}") from error
 
     def _wrong(self, expected: str) -> CheckpointError:
         found = bytes(self._raw[self._at : self._at + 40])
