@@ -3,6 +3,7 @@
 Arrays are NumPy's. It has no bfloat16: such values are the upper halves of float32 ones, in an array of uint16.
 """
 
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def of_array(name: str, x: Any) -> Tensor:
     >>> of_array("w", numpy.ones(3)).code
     'F64'
     """
-    xp = backends.get(None).namespace
+    xp = _numpy()
     if not isinstance(x, xp.ndarray):
         raise CheckpointError(f"tensor {name!r} is a {type(x).__name__}: convert it to a NumPy array")
     if x.dtype.name not in CODES:
@@ -63,13 +64,20 @@ def of_array(name: str, x: Any) -> Tensor:
     return Tensor(CODES[x.dtype.name], tuple(x.shape), lambda: iter((x,)))
 
 
+@functools.cache
+def _numpy() -> Any:
+    # A file may have 100,000 tensors: looking NumPy up would take a third of the time.
+    return backends.get(None).namespace
+
+
+@functools.cache
 def host_dtype(code: str) -> Any:
     """Return NumPy's dtype for the format's, uint16 for bfloat16.
 
     >>> host_dtype("F32")
     dtype('float32')
     """
-    return backends.get(None).namespace.dtype("uint16" if code == "BF16" else DTYPES[code][0])
+    return _numpy().dtype("uint16" if code == "BF16" else DTYPES[code][0])
 
 
 def empty(name: str, code: str, shape: tuple[int, ...]) -> Any:
@@ -77,7 +85,7 @@ def empty(name: str, code: str, shape: tuple[int, ...]) -> Any:
     cannot hold it.
     """
     try:
-        return backends.get(None).namespace.empty(shape, dtype=host_dtype(code).newbyteorder("<"))
+        return _numpy().empty(shape, dtype=host_dtype(code).newbyteorder("<"))
     except MemoryError as error:
         raise CheckpointError(f"tensor {name!r} of shape {shape} is more than memory can hold") from error
 
@@ -86,7 +94,7 @@ def check_values(name: str, code: str, x: Any, allow_nonfinite: bool) -> None:
     """Raise CheckpointError where a part of a tensor has NaN or infinite values that are not allowed, or is BOOL and
     has bytes other than 0 and 1.
     """
-    xp = backends.get(None).namespace
+    xp = _numpy()
     if code == "BOOL":
         if (x.view("u1") > 1).any():
             raise CheckpointError(f"tensor {name!r} is BOOL and has bytes other than 0 and 1")
