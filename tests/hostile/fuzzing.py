@@ -79,4 +79,4 @@ def check_message(text: str) -> None:
     """Assert that a message can be shown in a terminal: no control characters, and not without end."""
     assert text
     assert len(text) <= LONGEST_MESSAGE
-    assert all(character.isprintable() or character == "\n" for character in text), ascii(text)
+    assert text.isprintable(), ascii(text)

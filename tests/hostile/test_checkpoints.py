@@ -523,7 +523,7 @@ def test_a_run_does_not_go_on_from_a_bad_file(tmp_path, monkeypatch):
         words = ["train", "digits", "--resume", path.name]
         command = CliRunner().invoke(main, words, prog_name="tl-arrayapi")
         assert command.exit_code == 1
-        check_message(command.stderr)
+        check_message(command.stderr.rstrip())
         assert path.name in command.stderr
         assert {entry.name: entry.read_bytes() for entry in tmp_path.iterdir()} == {path.name: content}
 
@@ -560,6 +560,15 @@ def test_what_is_no_path(bad):
     for load in (storage.load, module().load, tl.read_checkpoint):
         with pytest.raises(tl.errors.CheckpointError, match="path is expected"):
             load(bad)
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J", "a\nb", "\u202e", b"\xff"], ids=ascii)
+def test_a_path_with_escape_codes_is_shown_without_them(tmp_path, name):
+    path = os.path.join(os.fsencode(tmp_path) if isinstance(name, bytes) else tmp_path, name)
+    for load in (storage.load, module().load):
+        with pytest.raises(tl.errors.CheckpointError, match="No such file") as caught:
+            load(path)
+        check_message(str(caught.value))
 
 
 # ---------------- files that change while they are read

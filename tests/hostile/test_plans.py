@@ -50,7 +50,7 @@ def refused(path):
         command = CliRunner().invoke(main, ["init", str(path), "--hash"], prog_name="tl-arrayapi")
         assert command.exit_code in (1, 2)  # 2 for what is no file
         assert not command.stdout
-        check_message(command.stderr)
+        check_message(command.stderr.rstrip())
         assert len(command.stderr.splitlines()) == 1
         assert contents(path.parent) == before
         return str(caught.value)
@@ -313,11 +313,21 @@ def test_what_is_no_path(bad):
         init.Plan.from_json(bad)
 
 
+@pytest.mark.parametrize("name", ["\x1b[2J", "a\nb", "\u202e"], ids=ascii)
+def test_a_path_with_escape_codes_is_shown_without_them(tmp_path, name):
+    for text in (None, "[", "[]", "[" * 100_000):
+        if text is not None:
+            (tmp_path / name).write_text(text)
+        with pytest.raises(PlanError) as caught:
+            init.Plan.from_json(tmp_path / name)
+        check_message(str(caught.value))
+
+
 # ---------------- however large, however many there are
 def test_a_file_over_the_bound(path):
     with open(path, "wb") as sparse:  # it takes no room
         sparse.truncate(100_000_001)
-    with pytest.raises(PlanError, match="has 100000001 bytes, and a plan has at most 100000000"):
+    with pytest.raises(PlanError, match="has 100000001 bytes, and a plan at most 100000000"):
         init.Plan.from_json(path)
 
 

@@ -1,8 +1,9 @@
 """Values in error messages: what a file or a caller gave may be long, or have escape codes."""
 
+import os
 from typing import Any
 
-__all__ = ["cut", "shown"]
+__all__ = ["cut", "place", "shown"]
 
 _LONGEST = 100
 
@@ -15,6 +16,16 @@ def shown(value: Any) -> str:
     """
     # Cut before it is written out, and after: every character may become ten.
     return cut(repr(value[:_LONGEST] if isinstance(value, str | list) else value))
+
+
+def place(path: str | os.PathLike[str]) -> str:
+    """Write out a path for a message: as it is, unless it has escape codes.
+
+    >>> place("plan.json"), place("plan" + chr(27)).isprintable()
+    ('plan.json', True)
+    """
+    text = os.fsdecode(path)
+    return text if text.isprintable() else repr(text)
 
 
 def cut(text: str) -> str:

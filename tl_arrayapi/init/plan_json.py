@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from tl_arrayapi.errors import PlanError, ShapeError
-from tl_arrayapi.init.messages import cut, shown
+from tl_arrayapi.init.messages import cut, place, shown
 from tl_arrayapi.init.plan_schema import FORMAT, SETTINGS, VERSION, VERSIONS, settings_of
 from tl_arrayapi.init.schemes import MAKERS, FloatInit
 
@@ -60,11 +60,11 @@ def read_plan(path: str | os.PathLike[str], make: Callable[[list[_Shape], list[F
         )
         return make(*_columns(document))
     except json.JSONDecodeError as error:
-        raise PlanError(f"{path} is not JSON: {error}") from error
+        raise PlanError(f"{place(path)} is not JSON: {error}") from error
     except RecursionError as error:
-        raise PlanError(f"{path} is nested too deeply to be a plan") from error
+        raise PlanError(f"{place(path)} is nested too deeply to be a plan") from error
     except (PlanError, ShapeError) as error:
-        raise PlanError(f"{path}: {error}") from error
+        raise PlanError(f"{place(path)}: {error}") from error
 
 
 # ---------------------------------------------------------------- files
@@ -81,7 +81,7 @@ def _path(path: str | os.PathLike[str]) -> Path:
 
 def _replace(path: Path, data: bytes) -> None:
     if os.path.lexists(path) and not path.is_file():
-        raise PlanError(f"{path} is not a file: a plan is written to a new file, or over an old one")
+        raise PlanError(f"{place(path)} is not a file: a plan is written to a new file, or over an old one")
     # A link stays one: the file that it leads to is replaced.
     path = path.resolve()
     beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
@@ -94,7 +94,7 @@ def _replace(path: Path, data: bytes) -> None:
             shutil.copymode(path, beside)
         os.replace(beside, path)
     except OSError as error:
-        raise PlanError(f"the plan could not be written to {path}, which is as it was: {error}") from error
+        raise PlanError(f"the plan could not be written to {place(path)}, which is as it was: {error}") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             beside.unlink()
@@ -103,15 +103,15 @@ def _replace(path: Path, data: bytes) -> None:
 def _text(path: Path) -> str:
     if not path.is_file():
         problem = "is not a file" if path.exists() else "does not exist"
-        raise PlanError(f"{path} {problem}: give the path of a plan that Plan.to_json wrote")
+        raise PlanError(f"{place(path)} {problem}: give the path of a plan that Plan.to_json wrote")
     try:
         if (size := path.stat().st_size) > _MOST_BYTES:
-            raise PlanError(f"{path} has {size} bytes, and a plan has at most {_MOST_BYTES}: is it a checkpoint?")
+            raise PlanError(f"{place(path)} has {size} bytes, and a plan at most {_MOST_BYTES}: is it a checkpoint?")
         return path.read_bytes().decode()
     except UnicodeDecodeError as error:
-        raise PlanError(f"{path} is not a plan, for it is not UTF-8 text: {error}") from error
+        raise PlanError(f"{place(path)} is not a plan, for it is not UTF-8 text: {error}") from error
     except OSError as error:
-        raise PlanError(f"{path} could not be read: {error}") from error
+        raise PlanError(f"{place(path)} could not be read: {error}") from error
 
 
 # ---------------------------------------------------------------- what JSON allows, and a plan does not

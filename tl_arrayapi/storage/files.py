@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tl_arrayapi.errors import CheckpointError
+from tl_arrayapi.init.messages import place
 from tl_arrayapi.storage.header import MAX_TENSORS, PREFIX, nbytes
 from tl_arrayapi.storage.index import MAX_SHARDS, Index, decode_index
 from tl_arrayapi.storage.pieces import working
@@ -126,9 +127,9 @@ def _at(where: str) -> Iterator[None]:
     try:
         yield
     except CheckpointError as error:
-        raise CheckpointError(f"{where}: {error}") from error.__cause__
+        raise CheckpointError(f"{place(where)}: {error}") from error.__cause__
     except OSError as error:
-        raise CheckpointError(f"{where}: {error.strerror or error}") from error
+        raise CheckpointError(f"{place(where)}: {error.strerror or error}") from error
 
 
 def _text(path: _Path) -> str:
