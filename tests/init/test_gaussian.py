@@ -39,6 +39,7 @@ def standard(form, draws):
     return Gaussian(0.0, 1.0, 0, form).values(words, draws.astype("uint64"), form.compute)
 
 
+@pytest.mark.slow
 def test_the_table_is_what_its_source_makes():
     assert struct.pack(f"<{COLUMNS * ROWS}I", *(entry for column in normal_table() for entry in column)) == made.make()
 

@@ -16,7 +16,8 @@ from tl_arrayapi.init.splitmix64 import Words, stream_key
 
 SEEDS = [0, 1, 2**63, 2**64 - 1, 0x123456789ABCDEF]
 N = 200_000
-each_seed = pytest.mark.parametrize("seed", SEEDS)
+slow = pytest.mark.slow
+each_seed = pytest.mark.parametrize("seed", [SEEDS[0], *(pytest.param(seed, marks=slow) for seed in SEEDS[1:])])
 
 NORMALS = {
     "normal": (init.normal(0.5, 2.0), stats.norm(0.5, 2.0)),
@@ -45,7 +46,7 @@ def evenly(places, buckets):
     return stats.chisquare(np.bincount(places, minlength=buckets)).pvalue
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("dtype", ["float32", *(pytest.param(name, marks=slow) for name in ("float64", "float16"))])
 @pytest.mark.parametrize("name", NORMALS)
 def test_values_have_the_moments_of_their_distribution(name, dtype):
     scheme, distribution = NORMALS[name]
