@@ -19,8 +19,8 @@ class Differences:
     values exactly. The text says it in words.
 
     >>> differences = Differences(missing=("b",), misshapen=(("w", (3, 2), (2, 3)),))
-    >>> bool(differences), differences.names
-    (True, {'b', 'w'})
+    >>> bool(differences), sorted(differences.names)
+    (True, ['b', 'w'])
     >>> print(differences)
     missing: b; in another shape: w (3, 2), where the module has (2, 3)
     """
