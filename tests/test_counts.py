@@ -91,12 +91,14 @@ def test_failures_in_setup_and_call_are_counted_and_a_known_failure_is_no_pass(s
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.mark.slow
 def test_a_run_at_its_floor_passes(suite):
     result = suite.runpytest_subprocess(floor(suite, numpy=3, dask=2))
     assert result.ret == pytest.ExitCode.OK
     assert "BELOW" not in result.stdout.str()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [[], ["-n", "2"]], ids=["one process", "two workers"])
 def test_a_library_below_its_floor_fails_the_run_and_is_named(suite, how):
     result = suite.runpytest_subprocess(*how, floor(suite, numpy=3, dask=3))
@@ -133,6 +135,7 @@ def test_a_required_library_that_is_not_known_stops_the_run(suite):
     result.stderr.fnmatch_lines(["*not known: nunpy; known: numpy, *"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "runs"), [([], False), (["--slow"], True), (["-m", "slow"], True)], ids=str)
 def test_slow_tests_run_when_they_are_asked_for(suite, options, runs):
     names = suite.runpytest_subprocess("-v", *options).stdout.str()

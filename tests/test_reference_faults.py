@@ -100,6 +100,7 @@ def test_a_dropout_mask_is_fresh_at_every_step(xp):
     assert float(xp.to_numpy(m.forward(()))) == pytest.approx(2.0**64, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_over_a_long_loop():
     m = tl.ScalarModuleDef(square, init_params=[np.ones(1000)]).instantiate(dtype="float64")
     opt, x = tl.optim.adam(1e-3), (np.zeros(1000),)

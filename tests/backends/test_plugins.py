@@ -175,6 +175,7 @@ def test_a_known_library_without_a_backend_of_its_own_takes_a_plug_in_s(tmp_path
     assert run(folder, "print(backends.get('array_api_strict').name)")[0] == ["for-strict"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
@@ -208,6 +209,7 @@ def test_a_broken_plug_in_is_reported_once(tmp_path):
     assert errors.count("is left out") == 1
 
 
+@pytest.mark.slow
 def test_a_package_that_is_built_and_installed_adds_and_replaces_backends(tmp_path):
     entries = {"added": "theirs:Added", "replacing": "theirs:Replacing", "broken": "theirs:Missing"}
     source, target = distribution(tmp_path / "source", entries), tmp_path / "target"

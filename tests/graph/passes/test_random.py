@@ -110,6 +110,7 @@ def _chain(s: Any, x: Any, name: str, count: int) -> Any:
     return x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["add", "multiply", "where", "sqrt", "reshape"])
 def test_chains_may_be_longer_than_python_calls_deep(name: str):
     s = Sketch()
