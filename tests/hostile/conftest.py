@@ -1,5 +1,6 @@
 """A place for inputs by the hundred thousand."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,3 +14,12 @@ def scratch(tmp_path: Path) -> Iterator[Path]:
     memory = Path("/dev/shm")
     with TemporaryDirectory(dir=memory if memory.is_dir() else tmp_path) as folder:
         yield Path(folder, "input")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_garbage() -> Iterator[None]:
+    """Have the collector leave alone what other tests left in memory: to look through it takes up to a second."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()

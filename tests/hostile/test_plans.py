@@ -331,12 +331,14 @@ def test_a_file_over_the_bound(path):
         init.Plan.from_json(path)
 
 
-def test_many_parameters_and_keys_take_no_more_than_linear_time(path, refused):
+def test_many_parameters_and_keys_take_no_more_than_linear_time(path):
     many = [{"name": f"w{i}", "shape": [0], "init": ZEROS} for i in range(10_000)]
     path.write_text(json.dumps(document(parameters=many)))
     with measured(path.stat().st_size, traced=False):
         assert len(init.Plan.from_json(path)) == len(many)
-    with measured(0, traced=False):
-        refused(json.dumps(document(parameters=[*many, many[-1]])), "'w9999'")
-    with measured(0, traced=False):
-        refused("{" + ",".join(f'"{i}":1' for i in [*range(20_000), 19_999]) + "}", "'19999' is there twice")
+    twice = json.dumps(document(parameters=[*many, many[-1]]))
+    keys = "{" + ",".join(f'"{i}":1' for i in [*range(20_000), 19_999]) + "}"
+    for text, match in [(twice, "'w9999'"), (keys, "'19999' is there twice")]:
+        path.write_text(text)
+        with measured(len(text), traced=False), pytest.raises(PlanError, match=match):
+            init.Plan.from_json(path)
