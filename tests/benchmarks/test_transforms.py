@@ -106,7 +106,8 @@ def test_every_peer_has_a_title():
 
 
 def test_checkpoint_needs_less_memory_the_deeper_the_network(quick):
-    found = depth.measure(1, depths=(4, 16, 36), width=8, batch=512)
+    # Large enough that other threads of this process, which tracemalloc counts, too, do not matter.
+    found = depth.measure(1, depths=(4, 16, 36), width=8, batch=16384)
     assert json.loads(json.dumps(found)) == found
     assert found["exponents"]["checkpoint"] < 0.6 < found["exponents"]["plain"]
 
