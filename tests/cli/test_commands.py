@@ -315,6 +315,21 @@ def test_ctrl_c_at_a_terminal_ends_the_clusters_without_a_traceback(tmp_path, de
     assert "Traceback" not in err
 
 
+def test_an_interruption_that_was_dealt_with_leaves_the_exit_status(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys, tl_arrayapi.cli\n"
+        "def main(**keywords):\n"
+        "    try:\n"
+        "        exec('raise KeyboardInterrupt')\n"
+        "    except KeyboardInterrupt:\n"
+        "        sys.exit(130)\n"
+        "tl_arrayapi.cli.main = main\n"
+    )
+    environment = {**ENVIRONMENT, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    done = subprocess.run(PROGRAM, capture_output=True, text=True, env=environment, cwd=tmp_path, check=False)
+    assert (done.returncode, done.stderr) == (130, "")
+
+
 @pytest.mark.slow
 def test_jax_trains_in_float64_unasked(tmp_path):
     pytest.importorskip("jax")
