@@ -97,7 +97,7 @@ def _on_numpy() -> Steps:
 
 
 def _on_numba() -> Steps:
-    import numba  # noqa: F401
+    import numba  # noqa: F401  (its absence is noted; the fill imports it by itself)
 
     return _into_memory(numba=True)
 

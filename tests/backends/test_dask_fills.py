@@ -9,7 +9,7 @@ from tl_arrayapi import init
 
 da = pytest.importorskip("dask.array")
 
-from tl_arrayapi.backends.numpy import threads  # noqa: E402
+from tl_arrayapi.backends.numpy import threads  # noqa: E402  (after importorskip)
 
 pytestmark = pytest.mark.parametrize("xp", ["dask"], indirect=True)
 

@@ -12,7 +12,7 @@ from tl_arrayapi.init.formats import FORMATS
 
 jax = pytest.importorskip("jax")
 
-from tl_arrayapi.backends.jax import fills  # noqa: E402
+from tl_arrayapi.backends.jax import fills  # noqa: E402  (after importorskip)
 
 SHAPE = (7, 3, 11)
 # Each kind of arithmetic and each format once: XLA takes a quarter of a second for each.
