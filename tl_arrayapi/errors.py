@@ -18,8 +18,11 @@
     ├── GraphError         (ValueError)           a program is not well formed
     ├── PlanError          (ValueError)           an initialiser or a plan cannot be right
     ├── CheckpointError    (ValueError)           a checkpoint cannot be read or does not fit
+    ├── DataError          (ValueError)           samples cannot be read, or are not what their file announced
+    ├── ReceiptError       (ValueError)           a receipt cannot be read, or does not hold
     ├── BackendError       (ValueError)           a library is not known, or cannot do what was asked
-    │   └── MissingLibraryError (ImportError)     a library is not installed: the message names the extra to install
+    │   ├── MissingLibraryError (ImportError)     a library is not installed: the message names the extra to install
+    │   └── UnsteadyError                         a sample's loss depends on the samples computed with it
     └── ClusterError       (RuntimeError)         the cluster could not do the work
 
 Every message says what was given, what was expected and what to do. Each class also derives from the builtin it
@@ -32,6 +35,7 @@ __all__ = [
     "CheckpointError",
     "ClusterError",
     "DTypeError",
+    "DataError",
     "DeviceError",
     "GradientError",
     "GraphError",
@@ -41,10 +45,12 @@ __all__ = [
     "NoRuleError",
     "NonFiniteError",
     "PlanError",
+    "ReceiptError",
     "ShapeError",
     "StructureError",
     "TLError",
     "TraceError",
+    "UnsteadyError",
     "WatchedError",
 ]
 
@@ -113,12 +119,24 @@ class CheckpointError(TLError, ValueError):
     """A checkpoint cannot be read, or does not fit the module."""
 
 
+class DataError(TLError, ValueError):
+    """Samples cannot be read, or are not what their file announced."""
+
+
+class ReceiptError(TLError, ValueError):
+    """A receipt cannot be read, cannot be merged with another, or does not hold."""
+
+
 class BackendError(TLError, ValueError):
     """A library is not known, or cannot do what was asked of it."""
 
 
 class MissingLibraryError(BackendError, ImportError):
     """A library is not installed."""
+
+
+class UnsteadyError(BackendError):
+    """The loss of a sample depends, in its last bits, on the samples that are computed with it."""
 
 
 class ClusterError(TLError, RuntimeError):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tl_arrayapi import init
 from tl_arrayapi.errors import PlanError
-from tl_arrayapi.init import plan_json
+from tl_arrayapi.init import json_file
 from tl_arrayapi.init.schemes import MAKERS
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -115,7 +115,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(path, monkeypatch):
 def test_a_plan_that_would_not_be_read_is_not_written(path, monkeypatch):
     plan = init.Plan([(100,)], [init.flat([0.1] * 100)])
     plan.to_json(path)
-    monkeypatch.setattr(plan_json, "_MOST_BYTES", path.stat().st_size - 1)
+    monkeypatch.setattr(json_file, "_MOST_BYTES", path.stat().st_size - 1)
     path.write_text("old")
     with pytest.raises(PlanError, match="checkpoint"):
         plan.to_json(path)

@@ -6,21 +6,24 @@ that asks. Here a block of work is held to one thread, wherever it runs, the ask
 cannot be made equal is described by a fingerprint, so that it can be compared.
 """
 
+import ctypes
 import functools
 import importlib.util
+import os
 import platform
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy
 
 from tl_arrayapi.backends.base import Backend
 
-__all__ = ["Settings", "fingerprint", "one_thread", "own_scheduler"]
+__all__ = ["Settings", "fingerprint", "keep_freed_memory", "one_thread", "own_scheduler"]
 
 
 # The number of BLAS threads and Dask's scheduler belong to the whole process: blocks of several threads that overlapped
@@ -69,6 +72,21 @@ def own_scheduler() -> Iterator[None]:
 
     with _TURN, dask.config.set(scheduler="synchronous"):
         yield
+
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # the names of malloc.h
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep up to 64 MiB that it has freed, where Dask's nanny has told it to keep none.
+
+    Dask sets MALLOC_TRIM_THRESHOLD_ to 64 KiB for its workers, so that they look as small as they are. Every array
+    above that then goes back to the system and is faulted in again: losses of samples take two to four times as long.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None) if "MALLOC_TRIM_THRESHOLD_" in os.environ else None
+    if set_option is not None:
+        set_option(_MMAP_THRESHOLD, 32 << 20)
+        set_option(_TRIM_THRESHOLD, 64 << 20)
 
 
 # ---- settings of libraries that change values, and that a fresh process does not have
@@ -143,12 +161,23 @@ def fingerprint(backend: Backend) -> str:
         f"numpy {numpy.__version__}",
         f"{backend.namespace.__name__} {backend.version()}",
         # Some libraries switch the processor to flush what is this small.
-        f"subnormals {'kept' if 2.0**-1060 * 2.0**-10 else 'flushed'}",
+        f"subnormals {'kept' if sys.float_info.min * 0.5 else 'flushed'}",
     ]
     controller = _controller()
-    libraries = controller.select(user_api="blas").info() if controller is not None else []
+    found = controller.select(user_api="blas").info() if controller is not None else []
+    library = backend.namespace.__name__.removeprefix("array_api_compat.").partition(".")[0]
+    # Others may have brought one of their own, which takes no part.
+    libraries = [x for x in found if _bundled_by(x["filepath"]) in (None, "numpy", library)]
     blas = {
         f"{x['internal_api']} {x['version']} for {x.get('architecture', 'any')}, threads {x['num_threads']}"
         for x in libraries
     }
     return ", ".join([*parts, *sorted(blas)])
+
+
+def _bundled_by(path: str) -> str | None:
+    """Return the package whose wheel brought a library's file, None where none did."""
+    folders = Path(path).parent.parts
+    wheels = [name.removesuffix(".libs") for name in folders if name.endswith(".libs")]
+    inside = folders[folders.index("site-packages") + 1 :] if "site-packages" in folders else ()
+    return next(iter((*wheels, *inside)), None)

@@ -6,17 +6,14 @@ in the shortest form that reads back the same, seeds as integers. Whatever else 
 PlanError that names the place.
 """
 
-import contextlib
 import difflib
-import json
 import os
-import shutil
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from tl_arrayapi.errors import PlanError, ShapeError
-from tl_arrayapi.init.messages import cut, place, shown
+from tl_arrayapi.init.json_file import JsonFile
+from tl_arrayapi.init.messages import shown
 from tl_arrayapi.init.plan_schema import FORMAT, SETTINGS, VERSION, VERSIONS, settings_of
 from tl_arrayapi.init.schemes import MAKERS, FloatInit
 
@@ -26,9 +23,15 @@ _P = TypeVar("_P")
 _Shape = tuple[int, ...]
 _Entry = tuple[str, _Shape, FloatInit]
 
-# No shape, fan or seed has more digits.
-_LONGEST = 20
-_MOST_BYTES = 100_000_000
+_FILES = JsonFile(
+    "plan",
+    "Plan.to_json",
+    PlanError,
+    longest=20,
+    integers="shapes, fans and seeds",
+    constants="is not a number that a plan can hold: numbers are finite",
+    too_large="write long flat(...) values to a checkpoint",
+)
 
 
 def write_plan(path: str | os.PathLike[str], entries: Iterable[_Entry]) -> None:
@@ -37,108 +40,12 @@ def write_plan(path: str | os.PathLike[str], entries: Iterable[_Entry]) -> None:
         {"name": name, "shape": list(shape), "init": {"scheme": init.name} | init.settings()}
         for name, shape, init in entries
     ]
-    document = {"format": FORMAT, "version": VERSION, "parameters": parameters}
-    data = (json.dumps(document, indent=1, allow_nan=False) + "\n").encode()
-    if len(data) > _MOST_BYTES:
-        raise PlanError(
-            f"the plan would have {len(data)} bytes, and {_MOST_BYTES} are read: write long flat(...) values to a "
-            "checkpoint"
-        )
-    _replace(_path(path), data)
+    _FILES.write(path, {"format": FORMAT, "version": VERSION, "parameters": parameters})
 
 
 def read_plan(path: str | os.PathLike[str], make: Callable[[list[_Shape], list[FloatInit], list[str]], _P]) -> _P:
     """Make a plan of the shapes, initialisers and names in a file; raise PlanError, with the place, for a bad one."""
-    text = _text(_path(path))
-    try:
-        document = json.loads(
-            text,
-            object_pairs_hook=_distinct,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-            parse_int=_short,
-        )
-        return make(*_columns(document))
-    except json.JSONDecodeError as error:
-        raise PlanError(f"{place(path)} is not JSON: {error}") from error
-    except RecursionError as error:
-        raise PlanError(f"{place(path)} is nested too deeply to be a plan") from error
-    except (PlanError, ShapeError) as error:
-        raise PlanError(f"{place(path)}: {error}") from error
-
-
-# ---------------------------------------------------------------- files
-def _path(path: str | os.PathLike[str]) -> Path:
-    """Return a path that the system can be asked about."""
-    try:
-        found = Path(path)
-        os.path.lexists(found)
-        found.is_file()
-    except (OSError, TypeError, ValueError) as error:
-        raise PlanError(f"{str(path)[:80]!r} is not a path of a plan: {error}") from error
-    return found
-
-
-def _replace(path: Path, data: bytes) -> None:
-    if os.path.lexists(path) and not path.is_file():
-        raise PlanError(f"{place(path)} is not a file: a plan is written to a new file, or over an old one")
-    # A link stays one: the file that it leads to is replaced.
-    path = path.resolve()
-    beside = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
-    try:
-        with open(beside, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, beside)
-        os.replace(beside, path)
-    except OSError as error:
-        raise PlanError(f"the plan could not be written to {place(path)}, which is as it was: {error}") from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            beside.unlink()
-
-
-def _text(path: Path) -> str:
-    if not path.is_file():
-        problem = "is not a file" if path.exists() else "does not exist"
-        raise PlanError(f"{place(path)} {problem}: give the path of a plan that Plan.to_json wrote")
-    try:
-        if (size := path.stat().st_size) > _MOST_BYTES:
-            raise PlanError(f"{place(path)} has {size} bytes, and a plan at most {_MOST_BYTES}: is it a checkpoint?")
-        return path.read_bytes().decode()
-    except UnicodeDecodeError as error:
-        raise PlanError(f"{place(path)} is not a plan, for it is not UTF-8 text: {error}") from error
-    except OSError as error:
-        raise PlanError(f"{place(path)} could not be read: {error}") from error
-
-
-# ---------------------------------------------------------------- what JSON allows, and a plan does not
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise PlanError(f"the key {shown(key)} is there twice: keep one")
-        found[key] = value
-    return found
-
-
-def _refuse_constant(word: str) -> NoReturn:
-    raise PlanError(f"{word} is not a number that a plan can hold: numbers are finite")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if number in (float("inf"), float("-inf")):
-        raise PlanError(f"{cut(digits)} is beyond what a float can hold")
-    return number
-
-
-def _short(digits: str) -> int:
-    if len(digits.lstrip("-")) > _LONGEST:
-        raise PlanError(f"{cut(digits)} has {len(digits)} digits: shapes, fans and seeds have {_LONGEST} at most")
-    return int(digits)
+    return _FILES.read(path, lambda document: make(*_columns(document)))
 
 
 # ---------------------------------------------------------------- from a document to entries
