@@ -49,15 +49,18 @@ def test_spans_cover_every_place_once(count, size):
     assert all(stop - start == size for start, stop in found[:-1])
 
 
-@given(st.integers(1, 10**12), st.integers(1, 10_000))
-def test_chunks_grow_by_doubling_and_stay_bounded(count, micro_batch):
-    size = chunk_size(count, micro_batch)
+@given(st.integers(1, 10**12), st.integers(1, 10_000), st.none() | st.integers(1, 10**6), st.integers(1, 1000))
+def test_chunks_grow_by_doubling_and_stay_bounded(count, micro_batch, sample_bytes, fewest):
+    size = chunk_size(count, micro_batch, sample_bytes, fewest)
     ratio = size // micro_batch
     assert size == micro_batch * ratio
     assert ratio & (ratio - 1) == 0
-    assert size <= max(micro_batch, 4096)
+    if size > micro_batch:
+        assert size * (sample_bytes or 0) <= 64 * 2**20
+        # Half as large, they would be too many.
+        assert -(-count // (size // 2)) > fewest
 
 
-@pytest.mark.parametrize("count", [1, 64, 256 * 64])
+@pytest.mark.parametrize("count", [1, 64, 64 * 64])
 def test_a_small_job_has_chunks_of_one_micro_batch(count):
     assert chunk_size(count, 64) == 64

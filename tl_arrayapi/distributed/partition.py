@@ -10,8 +10,7 @@ __all__ = ["Tree", "chunk_size", "fold", "spans"]
 
 _T = TypeVar("_T")
 
-_ENOUGH_CHUNKS = 256
-_LARGEST_CHUNK = 4096
+_SMALL, _LARGE = 8 * 2**20, 64 * 2**20  # bytes
 
 
 class Tree(Generic[_T]):
@@ -59,16 +58,22 @@ def fold(merge: Callable[[_T, _T], _T], values: Iterable[_T]) -> _T:
     return tree.result()
 
 
-def chunk_size(count: int, micro_batch: int) -> int:
-    """Return how many of ``count`` samples make a task: ``micro_batch``, doubled while there are too many tasks.
+def chunk_size(count: int, micro_batch: int, sample_bytes: int | None = None, fewest: int = 64) -> int:
+    """Return how many of ``count`` samples make a task: ``micro_batch``, doubled while tasks are too many or too small.
 
-    A task costs the scheduler a millisecond or two, so that a large job wants larger tasks.
+    A task costs client, scheduler and worker milliseconds. So there are no more than ``fewest``, or four times as many
+    where they then have eight megabytes each; and no fewer, where that can be: nobody knows how long a sample takes,
+    and workers would wait for the last ones. No task has more than 64 megabytes that need not.
 
-    >>> chunk_size(1_000, 64), chunk_size(100_000, 64), chunk_size(10**9, 64)
-    (64, 512, 4096)
+    >>> chunk_size(1_000, 64), chunk_size(100_000, 64), chunk_size(10**9, 64, 44), chunk_size(10**9, 64, 44, 4000)
+    (64, 2048, 1048576, 262144)
     """
-    size = micro_batch
-    while size * _ENOUGH_CHUNKS < count and size * 2 <= _LARGEST_CHUNK:
+    size, row = micro_batch, sample_bytes or 0
+
+    def are_many(tasks: int) -> bool:
+        return tasks > 4 * fewest or (tasks > fewest and size * row < _SMALL)
+
+    while are_many(-(-count // size)) and size * 2 * row <= _LARGE:
         size *= 2
     return size
 
