@@ -7,6 +7,7 @@ was handed out stays as it was.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 from tl_arrayapi import backends, random, train
@@ -32,7 +33,7 @@ from tl_arrayapi.optim.checks import nonnegative
 from tl_arrayapi.optim.optimizer import Optimizer
 from tl_arrayapi.options import Options
 from tl_arrayapi.parameters import Parameters
-from tl_arrayapi.runners import CompiledRunner, EagerRunner, Problem, Runner
+from tl_arrayapi.runners import CompiledRunner, EagerRunner, MappedGradients, MappedLosses, Problem, Runner
 
 __all__ = ["ScalarModule", "ScalarModuleDef"]
 
@@ -169,7 +170,7 @@ class ScalarModule(Parameters):
     def _watch(self) -> None:
         """Make the runner for the parameters that are trainable."""
         self._trainable = tuple(i for i, flag in enumerate(self._requires_grad) if flag)
-        problem = Problem(
+        self._problem = Problem(
             self.definition.loss,
             self._trainable,
             tuple(self.definition.param_shapes),
@@ -179,7 +180,8 @@ class ScalarModule(Parameters):
             self._device,
             self.options.fast_kernels,
         )
-        self._runner: Runner = _RUNNERS[self.options.backend](problem)
+        self._runner: Runner = _RUNNERS[self.options.backend](self._problem)
+        self._gradients = MappedGradients(self._problem, fast_kernels=self._has_compilers)
         self._step = self._run(self._runner.step)
         self._lazy = self.backend.lazy
 
@@ -293,9 +295,41 @@ class ScalarModule(Parameters):
                 return self._run(self._runner.losses)(self._params, columns, self._without_key)
             except (NoRuleError, TraceError, WatchedError):
                 self._is_mapped = False
-        ((count,),) = lengths
-        each = [self.forward(tuple(x[i, ...] for x in columns)) for i in range(count)]
-        return self.backend.namespace.stack(each)
+        return self._one_by_one(columns)
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether the loss can be mapped over samples, as far as is known: True until it turns out that it cannot."""
+        return self._is_mapped
+
+    def mapped_losses(self, columns: Sequence[Any], rows: int, *, steady: bool) -> Any:
+        """Return the loss of each sample from compiled programs that map over them, whatever the options' backend.
+
+        As `losses`, for any number of samples, computed in whole runs of ``rows``, the last one filled up. Where
+        ``steady``, a sample's bits depend on itself, the parameters and ``rows`` alone, and `UnsteadyError` is raised
+        where the library cannot do that; otherwise the program is the fastest. Raises as `tl.vmap` and `tl.compile` do
+        for a loss that they cannot map or trace; then it `is_mapped` no longer.
+        """
+        self.check_inputs(tuple(x[0, ...] for x in columns))
+        run = self._mapped.steady if steady else self._mapped.fast
+        try:
+            return self._run(run)(self._params, columns, rows)
+        except (NoRuleError, TraceError, WatchedError):
+            self._is_mapped = False
+            raise
+
+    def _one_by_one(self, columns: Sequence[Any]) -> Any:
+        count = columns[0].shape[0]
+        return self.backend.namespace.stack([self.forward(tuple(x[i, ...] for x in columns)) for i in range(count)])
+
+    @cached_property
+    def _mapped(self) -> MappedLosses:
+        return MappedLosses(self._problem, self._without_key, fast_kernels=self._has_compilers)
+
+    @property
+    def _has_compilers(self) -> bool:
+        # Compilers of libraries take seconds: who asks for one operation after another does not wait for them.
+        return self.options.fast_kernels and self.options.backend == "compiled"
 
     def backward(self, xs: Sequence[Any]) -> list[Any]:
         """Return the gradients of all parameters, zeros where one is frozen."""
@@ -304,9 +338,23 @@ class ScalarModule(Parameters):
     def loss_and_grads(self, xs: Sequence[Any]) -> tuple[Any, list[Any]]:
         """Return the loss and the gradients of all parameters, zeros where one is frozen, from one run."""
         value, grads = self._run(self._runner.loss_and_grads)(self._params, xs, self._keywords())
+        return value, self._with_zeros(grads)
+
+    def mapped_gradients(self, columns: Sequence[Any], weights: Any) -> tuple[Any, list[Any]]:
+        """Return the losses of samples along the first axis of ``columns``, and the gradients of all parameters of
+        ``sum(weights * losses)``, zeros where one is frozen, from one compiled program, whatever the options' backend.
+
+        Raises `NoRuleError`, `TraceError` or `WatchedError` where the loss cannot be mapped over samples.
+        """
+        self.check_inputs(tuple(x[0, ...] for x in columns))
+        losses, grads = self._run(self._gradients)(self._params, columns, weights, self._keywords().get("key"))
+        return losses, self._with_zeros(grads)
+
+    def _with_zeros(self, grads: Sequence[Any]) -> list[Any]:
+        """Return the gradients of all parameters of those of the trainable ones."""
         found = dict(zip(self._trainable, grads, strict=True))
         zeros = self.backend.namespace.zeros_like
-        return value, [found[i] if i in found else zeros(p) for i, p in enumerate(self._params)]
+        return [found[i] if i in found else zeros(p) for i, p in enumerate(self._params)]
 
     def _keywords(self) -> dict[str, Any]:
         """Return the loss's keyword arguments for the step that comes."""

@@ -83,6 +83,11 @@ class Parameters(ABC):
         return self._stored is not None
 
     @property
+    def described(self) -> Initial | None:
+        """What the parameters will be filled from at first use; None where they are in memory."""
+        return None if self.is_materialized else self._initial
+
+    @property
     def param_shapes(self) -> list[tuple[int, ...]]:
         """The parameters' shapes."""
         return list(self.definition.param_shapes)

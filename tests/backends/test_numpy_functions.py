@@ -77,8 +77,8 @@ def same(name, *args, **static):
 
 
 def test_no_function_is_left_without_a_test():
-    beyond_the_standard = {"relu", "embed", "embed_add"}
-    tested = {*ARITHMETIC, *REDUCTIONS, *LIKE, *OTHERS} | beyond_the_standard
+    by_themselves = {"relu", "embed", "embed_add", "logaddexp"}
+    tested = {*ARITHMETIC, *REDUCTIONS, *LIKE, *OTHERS} | by_themselves
     assert tested == set(FUNCTIONS)
     assert dict(backends.get(None).functions) == FUNCTIONS
 
@@ -313,3 +313,20 @@ def test_embed_is_the_adjoint_of_a_slice(data):
         np.testing.assert_array_equal(out, expected)
         FUNCTIONS["embed_add"](out, key, g)
         np.testing.assert_array_equal(out, 2 * expected)
+
+
+@pytest.mark.parametrize("dtype", REAL)
+def test_logaddexp_is_that_of_numpy_but_for_rounding_at_any_size_and_warns_of_nothing(dtype):
+    info = np.finfo(dtype)
+    special = np.asarray([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, info.tiny, 700.0, -700.0], dtype)
+    x, y = np.meshgrid(np.concat([special, np.linspace(-20, 20, 30).astype(dtype)]), special)
+    with np.errstate(all="raise", under="ignore"):
+        out = FUNCTIONS["logaddexp"](x, y)
+    with np.errstate(invalid="ignore"):
+        expected = np.logaddexp(x, y)
+    assert out.dtype == expected.dtype
+    np.testing.assert_allclose(out, expected, rtol=4 * float(info.eps), atol=4 * float(info.eps))
+    huge = np.full(100, info.max)
+    assert (FUNCTIONS["logaddexp"](huge, -huge) == huge).all()
+    assert FUNCTIONS["logaddexp"](np.zeros((70, 1), dtype), special).shape == (70, 10)
+    assert FUNCTIONS["logaddexp"](special[:3], special[0]).tolist() == np.logaddexp(special[:3], special[0]).tolist()

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import tl_arrayapi as tl
-from tests.distributed.problems import bits, exact_mean, failing_loss, module, samples, squared_error, stacked
-from tl_arrayapi.distributed import loss_and_grads, mean_loss, train_with
+from tests.distributed.problems import arrays, bits, exact_mean, failing_loss, module, samples, squared_error, stacked
+from tl_arrayapi.distributed import evaluate, loss_and_grads, mean_loss, passes, train_with
+from tl_arrayapi.distributed.sizing import pieces_together
 from tl_arrayapi.errors import ArgumentError, ClusterError, StructureError
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -72,7 +73,10 @@ def test_every_library_gives_the_same_bits_on_a_worker(xp, workers, backend):
         init_params=[np.random.default_rng(2).normal(size=(40, 30))],
     ).instantiate(xp=xp.namespace, dtype=xp.real, device=xp.device)
     rng = np.random.default_rng(3)
-    rows = tl.stack_samples(xp.asarray(rng.normal(size=(12, 7, 40))), xp.asarray(rng.normal(size=(12, 7, 30))))
+    arrays = [xp.asarray(rng.normal(size=(12, 7, width))) for width in (40, 30)]
+    if xp.name == "dask":  # samples are not cut through
+        arrays = [x.rechunk({1: -1, 2: -1}) for x in arrays]
+    rows = tl.stack_samples(*arrays)
     client = workers(1)
     loss, grads = loss_and_grads(m, rows, client, micro_batch=4)
     expected, others = loss_and_grads(m, rows, micro_batch=4)
@@ -179,17 +183,61 @@ def test_samples_do_not_travel_in_the_task_graph(workers):
 
 def test_progress_ends_with_all_samples(workers):
     seen = []
-    mean_loss(module(), stacked(300), workers(2), micro_batch=8, progress=lambda *counts: seen.append(counts))
+    mean_loss(
+        module(), stacked(300), workers(2), micro_batch=8, chunk_size=8, progress=lambda *counts: seen.append(counts)
+    )
     assert seen[-1] == (300, 300)
     assert seen == sorted(seen)
     assert len(seen) == 38
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Have pieces put together as if they took little time, on a machine that is busy as well."""
+    monkeypatch.setattr(passes, "pieces_together", lambda seconds, *more: pieces_together(1e-4, *more))
+
+
+@pytest.mark.usefixtures("quick")
+def test_pieces_that_take_little_time_are_put_together(workers):
+    client, seen = workers(2), []
+    found = evaluate(module(), stacked(300), client, micro_batch=8, progress=lambda *counts: seen.append(counts))
+    assert sum(worker.pieces for worker in found.record.workers.values()) == 38
+    assert found.record.tasks < 20
+    assert (len(seen), seen[-1]) == (found.record.tasks, (300, 300))
+    assert found.mean == mean_loss(module(), stacked(300), micro_batch=8)
+
+
+@pytest.mark.usefixtures("quick")
+def test_blocks_are_put_together_where_they_are(workers):
+    import dask.array as da
+    from distributed import wait
+
+    client = workers(2)
+    held = client.persist([da.from_array(x, chunks=(8, -1)) for x in arrays(300)])
+    with client.as_current():
+        wait(held)
+    found = evaluate(module(), held, client, micro_batch=2)
+    assert sum(worker.pieces for worker in found.record.workers.values()) == 38
+    assert found.record.tasks < 30
+    assert found.mean == mean_loss(module(), stacked(300), micro_batch=2)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.eager("the loss branches on its data")
+def test_pieces_of_a_task_that_fails_are_sent_one_by_one(workers):
+    rows = points(*([1.0] * 100 + [-5.0] + [1.0] * 100))
+    found = evaluate(line(), rows, workers(2), micro_batch=8, bad="skip")
+    assert [(skipped.number, skipped.samples) for skipped in found.skipped] == [(12, 8)]
+    assert (found.count, found.record.resent > 1) == (193, True)
+    with pytest.raises(ClusterError, match=r"chunk 12 \(samples 96 to 103\).*no loss for -5"):
+        mean_loss(line(), rows, workers(2), micro_batch=8)
 
 
 # ---- errors
 @pytest.mark.eager("the loss branches on its data")
 def test_an_error_of_the_loss_names_the_chunk_and_keeps_the_cause(workers, left_behind):
     rows = points(*([1.0] * 100 + [-5.0] + [1.0] * 100))
-    with pytest.raises(ClusterError, match=r"chunk 12 \(8 samples between 96 and 103\).*no loss for -5") as caught:
+    with pytest.raises(ClusterError, match=r"chunk 12 \(samples 96 to 103\).*no loss for -5") as caught:
         mean_loss(line(), rows, workers(2), micro_batch=8)
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert "This was sample 100." in caught.value.__cause__.__notes__
@@ -362,3 +410,8 @@ def test_what_is_no_address_of_a_scheduler_is_refused():
     module = tl.ScalarModule.create(lambda w, x: w * x, [1.0])
     with pytest.raises(tl.errors.ArgumentError, match="tcp://"):
         tl.distributed.mean_loss(module, [module.asarrays((1.0,))], "nonsense")
+
+
+def test_an_address_with_tls_asks_for_a_client_with_certificates():
+    with pytest.raises(ArgumentError, match=r"TLS.*Security"):
+        mean_loss(module(), samples(3), "tls://127.0.0.1:9")

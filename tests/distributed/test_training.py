@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import tl_arrayapi as tl
-from tests.distributed.problems import bits, failing_loss, module, samples, stacked
+from tests.distributed.problems import arrays, bits, failing_loss, module, samples, stacked
 from tl_arrayapi.distributed import loss_and_grads, mean_loss, train_with
-from tl_arrayapi.errors import ArgumentError, ShapeError, StructureError, TLError
+from tl_arrayapi.errors import ArgumentError, CheckpointError, ClusterError, ShapeError, StructureError, TLError
+from tl_arrayapi.train import shuffled
 
 pytestmark = pytest.mark.usefixtures("backend")
 
@@ -197,9 +198,181 @@ def test_a_failing_step_leaves_what_the_last_whole_step_made():
     assert m.steps_done == good
 
 
+# ---- how a mini-batch is cut
+@pytest.mark.parametrize("block", [1, 4, 16])
+def test_a_block_of_any_size_takes_the_step_on_the_mean_gradient(block):
+    m, opt, rows = module(), tl.optim.sgd(0.125), samples(21)
+    expected = [p - 0.125 * g for p, g in zip(m.params, by_hand(m, rows), strict=True)]
+    train_with(m, opt, m.init_optim(opt), 1, rows, batch_size=21, block=block, log=None)
+    close(m.params, expected)
+
+
+def test_batches_that_are_accumulated_are_one_larger_batch():
+    m, n, opt, lines = module(), module(), tl.optim.adam(0.01), ([], [])
+    train_with(m, opt, m.init_optim(opt), 5, stacked(48), batch_size=4, accumulate=3, block=16, log=lines[0].append)
+    train_with(n, opt, n.init_optim(opt), 5, stacked(48), batch_size=12, block=16, log=lines[1].append)
+    assert bits(m.params) == bits(n.params)
+    assert lines[0] == lines[1]
+
+
+def test_accumulation_goes_on_from_a_step():
+    whole, halves, opt = module(), module(), tl.optim.adam(0.01)
+    more = {"batch_size": 4, "accumulate": 2, "log": None}
+    train_with(whole, opt, whole.init_optim(opt), 7, stacked(23), **more)
+    state = train_with(halves, opt, halves.init_optim(opt), 3, stacked(23), **more)
+    train_with(halves, opt, state, 4, stacked(23), start=3, **more)
+    assert bits(halves.params) == bits(whole.params)
+
+
+def test_every_kind_of_source_trains_alike(tmp_path):
+    da = pytest.importorskip("dask.array")
+    x, y = arrays(60)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", y)
+
+    def trained(rows):
+        m, opt = module(), tl.optim.adam(0.01)
+        train_with(m, opt, m.init_optim(opt), 5, rows, batch_size=25, log=None)
+        return bits(m.params)
+
+    expected = trained(stacked(60))
+    assert trained((str(tmp_path / "x.npy"), str(tmp_path / "y.npy"))) == expected
+    assert trained((da.from_array(x, chunks=(37, -1)), da.from_array(y, chunks=(37, -1)))) == expected
+
+
+def test_samples_of_several_shapes_train():
+    m = tl.ScalarModuleDef(lambda w, x: tl.array_namespace(w, x).sum((w * x) ** 2), init_params=[3.0]).instantiate(
+        dtype="float64"
+    )
+    rng = np.random.default_rng(3)
+    rows, opt = [(rng.normal(size=n % 5 + 1),) for n in range(40)], tl.optim.sgd(0.01)
+    expected = [p - 0.01 * g for p, g in zip(m.params, by_hand(m, rows), strict=True)]
+    train_with(m, opt, m.init_optim(opt), 1, rows, batch_size=40, log=None)
+    close(m.params, expected)
+
+
+def test_samples_that_come_once_are_refused():
+    m, opt = module(), tl.optim.sgd(0.1)
+    with pytest.raises(StructureError, match="any order"):
+        train_with(m, opt, m.init_optim(opt), 1, iter([arrays(4)]), batch_size=2, log=None)
+
+
+class Failing:
+    """Samples of which one cannot be had."""
+
+    def __init__(self, rows, bad):
+        self.rows, self.bad, self.checked = rows, bad, False
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, place):
+        if self.checked and place == self.bad:
+            raise OSError(f"no sample {place}")
+        return self.rows[place]
+
+
+def test_a_sample_that_cannot_be_had_ends_training_before_its_own_step():
+    m, n, opt = module(), module(), tl.optim.adam(0.01)
+    rows = Failing(samples(12), shuffled(12, 0, 0)[9])
+
+    def log(line):
+        rows.checked = True
+
+    with pytest.raises(OSError, match="no sample"):
+        train_with(m, opt, m.init_optim(opt), 6, rows, batch_size=2, log=log)
+    assert 1 <= m.steps_done <= 4
+    train_with(n, opt, n.init_optim(opt), m.steps_done, samples(12), batch_size=2, log=None)
+    assert bits(m.params) == bits(n.params)
+
+
+def test_training_ends_where_its_time_is_up():
+    m, opt = module(), tl.optim.sgd(0.0)
+    with pytest.raises(ClusterError, match="timeout"):
+        train_with(m, opt, m.init_optim(opt), 10**9, stacked(8), batch_size=8, timeout=0.2, log=None)
+    assert m.steps_done > 0
+
+
+# ---- checkpoints
+class Stopped(Exception):
+    """Whatever ends a run."""
+
+
+def stopping_at(step):
+    def log(line):
+        if line.startswith(f"step {step}:"):
+            raise Stopped
+
+    return log
+
+
+@pytest.mark.parametrize("every", [1, 3, None])
+def test_training_that_was_stopped_goes_on_to_the_same_bits(tmp_path, every):
+    def run(m, log, **more):
+        opt = tl.optim.adamw(0.01)
+        arguments = {"batch_size": 4, "accumulate": 2, "seed": 3, **more}
+        return train_with(m, opt, m.init_optim(opt), 9, stacked(23), log=log, **arguments)
+
+    whole, stopped, again = module(), module(), module()
+    state = run(whole, None)
+    saved = {"checkpoint": tmp_path / "run.safetensors", "checkpoint_every": every, "resume": True}
+    with pytest.raises(Stopped):
+        run(stopped, stopping_at(5), **saved)
+    assert (tmp_path / "run.safetensors").exists() == (every is not None)
+    steps = []
+    ended = run(again, steps.append, **saved)
+    assert len(steps) == {1: 3, 3: 3, None: 9}[every]
+    assert bits(again.params) == bits(whole.params)
+    assert again.steps_done == whole.steps_done
+    assert {k: bits(v) if isinstance(v, list) else v for k, v in ended.items()} == {
+        k: bits(v) if isinstance(v, list) else v for k, v in state.items()
+    }
+
+
+def test_the_last_step_is_saved_and_a_run_that_is_done_takes_no_more(tmp_path):
+    path, opt, m, n = tmp_path / "run", tl.optim.adam(0.01), module(), module()
+    more = {"batch_size": 4, "checkpoint": path, "resume": True, "log": None}
+    train_with(m, opt, m.init_optim(opt), 3, stacked(9), **more)
+    train_with(n, opt, n.init_optim(opt), 3, stacked(9), **more)
+    assert bits(m.params) == bits(n.params)
+    train_with(n, opt, n.init_optim(opt), 5, stacked(9), **more)
+    assert n.steps_done == 5
+
+
+def test_a_checkpoint_of_other_arguments_is_refused_by_name_and_changes_nothing(tmp_path):
+    path, opt, m = tmp_path / "run", tl.optim.adam(0.01), module()
+    train_with(m, opt, m.init_optim(opt), 3, stacked(9), batch_size=4, checkpoint=path, log=None)
+    before = bits(m.params)
+    for more, said in (
+        ({"batch_size": 5}, "batch_size 4 and not 5"),
+        ({"seed": 1}, "seed 0 and not 1"),
+        ({"block": 32}, "block 16 and not 32"),
+        ({"steps": 2}, "after step 3"),
+        ({"samples": stacked(8)}, "samples 9 and not 8"),
+    ):
+        arguments = {"samples": stacked(9), "steps": 5, "batch_size": 4, **more}
+        with pytest.raises(CheckpointError, match=said):
+            train_with(m, opt, m.init_optim(opt), checkpoint=path, resume=True, log=None, **arguments)
+        assert bits(m.params) == before
+
+
+def test_a_checkpoint_is_written_anew_unless_it_is_to_be_gone_on_with(tmp_path):
+    path, opt, m, n = tmp_path / "run", tl.optim.adam(0.01), module(), module()
+    for each in (m, n):
+        train_with(each, opt, each.init_optim(opt), 3, stacked(9), batch_size=4, checkpoint=path, log=None)
+    assert m.steps_done == n.steps_done == 3
+    assert bits(m.params) == bits(n.params)
+
+
 @pytest.mark.parametrize(
     ("more", "error", "said"),
     [
+        ({"accumulate": 0}, ArgumentError, "accumulate"),
+        ({"block": 0}, ArgumentError, "block"),
+        ({"timeout": 0}, ArgumentError, "timeout"),
+        ({"resume": True}, ArgumentError, "checkpoint"),
+        ({"checkpoint_every": 2}, ArgumentError, "checkpoint"),
+        ({"checkpoint": "run", "checkpoint_every": 0}, ArgumentError, "checkpoint_every"),
         ({"batch_size": 0}, ArgumentError, "batch_size"),
         ({"batch_size": 2.0}, ArgumentError, "batch_size"),
         ({"steps": -1}, ArgumentError, "steps"),

@@ -7,6 +7,7 @@ Nothing here traces, and nothing knows what a program is.
 import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 from tl_arrayapi.autograd.array import Array, device_of
@@ -186,7 +187,13 @@ class Signature:
             known |= {f"type{i}": type(x), f"dtype{i}": x.dtype, f"shape{i}": x.shape}
             tests.append(f"type(x := xs[{i}]) is type{i} and x.dtype is dtype{i} and x.shape == shape{i}")
         tests.append(f"is_guarded() is {is_guarded()} and not is_debugging()")
-        self.fits = eval(f"lambda {', '.join(known)}: lambda xs: {' and '.join(tests)}")(**known)
+        self.fits = _test(", ".join(known), " and ".join(tests))(**known)
+
+
+@cache
+def _test(known: str, tests: str) -> Any:
+    """Return the function of what is ``known`` that gives the test of ``xs``: arrays differ in the former alone."""
+    return eval(f"lambda {known}: lambda xs: {tests}")
 
 
 # ---- keys that can be pickled: devices and dtypes by their names

@@ -9,7 +9,7 @@ import click
 from tl_arrayapi.cli.group import Group
 from tl_arrayapi.cli.settings import Settings
 
-__all__ = ["backends", "digits", "init", "main", "train"]
+__all__ = ["backends", "digits", "evaluate", "init", "main", "train"]
 
 _DEFAULT = Settings()
 _DTYPES = ("float16", "float32", "float64")
@@ -186,3 +186,74 @@ def init(ctx: click.Context, /, plan: Path, **options: Any) -> None:
     from tl_arrayapi.cli.init_command import run
 
     run(ctx, plan, **options)
+
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_TO = click.Path(dir_okay=False, path_type=Path)
+
+
+@main.command()
+@click.argument("checkpoint", metavar="CHECKPOINT", type=_FILE)
+@click.argument("data", metavar="DATA...", nargs=-1, required=True, type=click.Path(exists=True))
+@click.option(
+    "--loss",
+    metavar="FILE.py:NAME",
+    required=True,
+    help="The loss, or the ScalarModuleDef, in a file or in an installed module (MODULE:NAME).",
+)
+@click.option("--columns", metavar="NAME", multiple=True, help="Array or column of DATA for each input, in order.")
+@click.option("--weights", metavar="FILE", type=click.Path(exists=True), help="Weights of the samples, one each.")
+@click.option("--scheduler", metavar="ADDRESS", help="Dask cluster to work on, such as tcp://10.0.0.1:8786.")
+@click.option("--workers", metavar="N", type=click.IntRange(1), help="Start N processes here, and work on them.")
+@click.option("--tls-ca", metavar="FILE", type=_FILE, help="Certificate of the authority that signed the scheduler's.")
+@click.option("--tls-cert", metavar="FILE", type=_FILE, help="Certificate to show to the scheduler.")
+@click.option("--tls-key", metavar="FILE", type=_FILE, help="Private key of that certificate.")
+@click.option("--exact/--fast", default=True, show_default=True, help="Whether the mean is rounded only once.")
+@click.option(
+    "--micro-batch", metavar="N", type=click.IntRange(1), default=64, show_default=True, help="Samples a run."
+)
+@click.option("--chunk-size", metavar="N", type=click.IntRange(1), help="Samples a task; found by itself unless given.")
+@click.option(
+    "--bad",
+    type=click.Choice(("fail", "skip")),
+    default="fail",
+    show_default=True,
+    help="What to do about data that cannot be read or do not fit.",
+)
+@click.option("--finite", is_flag=True, help="Take a loss that is NaN or infinite for bad data.")
+@click.option("--timeout", metavar="SECONDS", type=click.FloatRange(0.0, min_open=True), help="Give up after so long.")
+@click.option("--receipt", metavar="FILE", type=_TO, help="Write a receipt: digests, count and exact sum, as JSON.")
+@click.option("--report", metavar="FILE", type=_TO, help="Write a report of the run: workers, timeline, as HTML.")
+@click.option("--namespace", metavar="NAME", default="numpy", show_default=True, help="Array library.")
+@click.option("--dtype", type=click.Choice(_FILLED), help="Dtype of the parameters.  [default: the checkpoint's]")
+@click.option("--device", metavar="NAME", help="Device of the library, as `tl-arrayapi backends` lists them.")
+@click.option(
+    "--backend",
+    type=click.Choice(("eager", "compiled")),
+    default="compiled",
+    show_default=True,
+    help="How losses are computed.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object to standard output, and no text.")
+@click.pass_context
+def evaluate(
+    ctx: click.Context,
+    /,
+    checkpoint: Path,
+    data: tuple[str, ...],
+    scheduler: str | None,
+    workers: int | None,
+    tls_ca: Path | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    **options: Any,
+) -> None:
+    """Print the mean loss of CHECKPOINT over the samples in DATA, here or on a Dask cluster: the same bits.
+
+    DATA is a .npy file for each input, a Zarr group or a Parquet file; workers read it from the same paths. A file
+    given to --loss is run, and sent to the workers.
+    """
+    from tl_arrayapi.cli.connection import Where
+    from tl_arrayapi.cli.evaluate_command import run
+
+    run(ctx, checkpoint, data, where=Where(scheduler, workers, tls_ca, tls_cert, tls_key), **options)

@@ -58,7 +58,7 @@ def mean_loss_on_cluster(module: ScalarModule, samples: Any, workers: int) -> fl
     from distributed import Client
 
     with interruption() as stop, local_cluster(workers) as cluster, Client(cluster, set_as_default=False) as client:
-        mean = mean_loss(module, samples, client)
+        mean: float = mean_loss(module, samples, client)
     if stop.is_set():
         raise KeyboardInterrupt
     return mean

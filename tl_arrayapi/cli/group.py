@@ -48,7 +48,7 @@ class Group(click.Group):
         except click.Abort:
             _exit(130, "interrupted")
         except TLError as error:
-            _exit(1, str(error))
+            _exit(1, " ".join([str(error), *getattr(error, "__notes__", [])]))
         sys.exit(status if isinstance(status, int) else 0)
 
     def resolve_command(

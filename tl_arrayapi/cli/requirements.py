@@ -5,14 +5,16 @@ from collections.abc import Mapping
 
 from tl_arrayapi.errors import MissingLibraryError
 
-__all__ = ["DEMO", "require"]
+__all__ = ["CLUSTERS", "DEMO", "require"]
+
+CLUSTERS = {"dask": "dask", "distributed": "distributed"}
+"""What clusters import, with the names under which it is installed."""
 
 DEMO = {
     "sklearn": "scikit-learn",
     "matplotlib": "matplotlib",
     "rich": "rich",
-    "dask": "dask",
-    "distributed": "distributed",
+    **CLUSTERS,
 }
 """What `train digits` imports, with the names under which it is installed."""
 

@@ -1,78 +1,30 @@
 """Gradients over many samples, and data-parallel training: the same bits for every number of workers.
 
-A sample's gradient is one run of its own; gradients are added up in a tree over the samples, of a shape that their
-number alone decides, and the optimiser steps here.
+A step is one pass over the blocks of its mini-batch, of parameters that no step writes to; the optimiser steps here.
 """
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator
+from contextlib import closing
+from itertools import islice
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
-import numpy
-
+from tl_arrayapi.distributed.batches import Batch, Batches, one_ahead
 from tl_arrayapi.distributed.environment import one_thread
-from tl_arrayapi.distributed.exact import ExactSum
-from tl_arrayapi.distributed.partition import Tree, spans
-from tl_arrayapi.distributed.runner import Progress, Runner, connected
-from tl_arrayapi.distributed.samples import Chunk, Chunks, check_samples, cut, located
+from tl_arrayapi.distributed.gradients import Gradients, GradientSums, block_size
+from tl_arrayapi.distributed.runner import Progress, Runner, Terms, connected
+from tl_arrayapi.distributed.samples import Source, open_samples
+from tl_arrayapi.distributed.saved import Saved
+from tl_arrayapi.errors import ArgumentError, StructureError
 from tl_arrayapi.init.splitmix64 import as_seed
 from tl_arrayapi.module import ScalarModule
-from tl_arrayapi.optim.checks import count
+from tl_arrayapi.optim.checks import count, nonnegative
 from tl_arrayapi.optim.optimizer import Optimizer
-from tl_arrayapi.train import shuffled
 
 __all__ = ["loss_and_grads", "train_with"]
 
-
-@dataclass(frozen=True)
-class _Gradients:
-    """The sum of losses, and the sums of gradients of trainable parameters on the host."""
-
-    losses: ExactSum
-    grads: list[numpy.ndarray[Any, Any]]
-
-    def merge(self, other: "_Gradients") -> "_Gradients":
-        return _Gradients(
-            self.losses.merge(other.losses), [x + y for x, y in zip(self.grads, other.grads, strict=True)]
-        )
-
-
-def _gradients(module: ScalarModule, chunk: Chunk) -> _Gradients:
-    xp, backend = module.backend.namespace, module.backend
-    # Sums of 16-bit numbers soon lose what they add, or overflow.
-    wide = backend.dtype("float32" if module.options.dtype in ("float16", "bfloat16") else module.options.dtype)
-    losses = []
-    sums: Tree[list[Any]] = Tree(lambda left, right: [x + y for x, y in zip(left, right, strict=True)])
-    for i, (place, xs) in enumerate(chunk.samples(module)):
-        with located(place):
-            loss, grads = module.loss_and_grads(xs)
-        loss, *grads = backend.persist([loss, *_trainable(module, grads)])
-        grads = [xp.astype(g, wide) for g in grads]
-        losses.append(loss)
-        sums.push(grads if chunk.weights is None else [g * chunk.weights[i] for g in grads])
-    # NumPy's operators turn 0-d arrays into scalars.
-    totals = [xp.asarray(g) for g in sums.result()]
-    exact = ExactSum.of([float(backend.to_host(loss)) for loss in losses], chunk.weights)
-    return _Gradients(exact, [backend.to_host(g) for g in backend.persist(totals)])
-
-
-def _trainable(module: ScalarModule, arrays: Sequence[Any]) -> list[Any]:
-    return [x for x, trainable in zip(arrays, module.requires_grad, strict=True) if trainable]
-
-
-def _placed(module: ScalarModule, grads: Sequence[Any]) -> list[Any]:
-    """Return gradients of trainable parameters in the places of all, None where one is frozen."""
-    rest = iter(grads)
-    return [next(rest) if trainable else None for trainable in module.requires_grad]
-
-
-def _mean(runner: Runner, module: ScalarModule, chunks: Chunks, progress: Progress = None) -> tuple[float, list[Any]]:
-    """Return the mean loss, and the mean gradients of the trainable parameters."""
-    found: _Gradients = runner.total(_gradients, module, chunks, progress, alike=True)
-    weight, options = found.losses.total_weight, module.options
-    means = [numpy.asarray(g / weight) for g in found.grads]
-    return found.losses.mean, [module.backend.from_host(g, options.dtype, options.device) for g in means]
+_BLOCKS = 8  # for so many workers a mini-batch should have work, if blocks need not be tiny for it
 
 
 def loss_and_grads(
@@ -82,24 +34,54 @@ def loss_and_grads(
     *,
     weights: Any = None,
     micro_batch: int = 64,
-    progress: Callable[[int, int], Any] | None = None,
+    block: int | None = None,
+    chunk_size: int | None = None,
+    progress: Callable[[int, int | None], Any] | None = None,
+    timeout: float | None = None,
 ) -> tuple[float, list[Any]]:
     """Return the mean loss over samples, and the mean gradients of all parameters, zeros where frozen; nothing changes.
 
-    The arguments, and the errors, are those of `mean_loss`, and the loss is the one that it returns. The gradients are
-    the same bits for every number of workers and in this process; they depend on the order of the samples, and on
-    ``micro_batch`` where that is no power of two.
+    The arguments, and the errors, are those of `mean_loss`, and the loss is the one that it returns. Gradients are
+    computed for ``block`` samples at once, by their places among all (None: as many as suit the bytes of a sample, 64
+    where these are not known), and added up in a tree of blocks: they are the same bits for every number of workers,
+    any chunks and any kind of source, and in this process, and depend on the order of the samples and on ``block``
+    alone. Partitions of bags and Delayed, whose places are not known, are such blocks themselves. A loss that cannot
+    be mapped over samples, and 16-bit numbers, are computed one sample at a time.
 
     >>> import tl_arrayapi as tl
     >>> module = tl.ScalarModule.create(lambda w, x: w * w * x, [3.0])
     >>> loss_and_grads(module, [module.asarrays([x]) for x in (1.0, 2.0)])
     (13.5, [array(9., dtype=float32)])
     """
-    chunks = cut(module, samples, weights, micro_batch)
+    micro_batch = count("micro_batch", micro_batch, at_least=1)
+    if block is None:
+        block = block_size(open_samples(module, samples, weights, micro_batch).sample_nbytes)
+    block = count("block", block, at_least=1)
+    source = open_samples(module, samples, weights, block, chunk_size, aligned=True)
+    job, terms = Gradients.of(module, block, rows=micro_batch), _terms(progress=progress, timeout=timeout)
     with connected(client) as runner:
-        loss, grads = _mean(runner, module, chunks, progress)
+        loss, grads = _mean(runner, job, module, source, terms)
     zeros = module.backend.namespace.zeros_like
-    return loss, [zeros(p) if g is None else g for g, p in zip(_placed(module, grads), module.params, strict=True)]
+    return loss, [zeros(p) if g is None else g for g, p in zip(grads, module.params, strict=True)]
+
+
+def _terms(*, timeout: float | None, progress: Progress = None) -> Terms:
+    if timeout is not None and not nonnegative("timeout", timeout):
+        raise ArgumentError("timeout must be above 0, in seconds, or None")
+    return Terms(progress, timeout=timeout)
+
+
+def _mean(
+    runner: Runner, job: Gradients, module: ScalarModule, source: Source, terms: Terms
+) -> tuple[float, list[Any]]:
+    """Return the mean loss, and the mean gradients in the places of all parameters, None where one is frozen."""
+    found: GradientSums | None = runner.total(job, module, source, terms)
+    if found is None:
+        raise StructureError("there are no samples: at least one is expected")
+    loss, means = found.mean()
+    options = module.options
+    rest = iter([module.backend.from_host(g, options.dtype, options.device) for g in means])
+    return loss, [next(rest) if trainable else None for trainable in module.requires_grad]
 
 
 def train_with(
@@ -111,21 +93,37 @@ def train_with(
     client: Any = None,
     *,
     batch_size: int,
+    accumulate: int = 1,
     seed: int | None = None,
     start: int = 0,
     micro_batch: int = 16,
+    block: int | None = None,
+    checkpoint: str | PathLike[str] | None = None,
+    checkpoint_every: int | None = None,
+    resume: bool = False,
+    timeout: float | None = None,
     log_every: int = 1,
     log: Callable[[str], Any] | None = print,
 ) -> Any:
     """Take ``steps`` steps of ``opt``, each on the mean gradient of one mini-batch; return the optimiser's last state.
 
     An epoch visits all samples in the order of ``shuffled(len(samples), seed, epoch)``, as `minibatches` does, its last
-    batch smaller; ``seed`` is the module's where None. Each sample is one run of the loss, so that samples need not be
-    of one shape. ``start`` is the number of steps taken before, in the order that this call goes on with. A task works
-    on ``micro_batch`` samples. Losses are logged as the module's own ``train_with`` logs them.
+    batch smaller; ``seed`` is the module's where None. With ``accumulate`` a step takes so many mini-batches, and the
+    mean over all of their samples. ``start`` is the number of steps taken before, in the order that this call goes on
+    with. Losses are logged as the module's own ``train_with`` logs them.
 
-    ``client`` is as in `mean_loss`, and parameters and state are the same bits with and without. The module is updated
-    after every step: an error leaves it as the last whole step made it. Raises as `mean_loss` does.
+    Samples are of any kind that `mean_loss` takes, and that can be read in any order. Gradients are computed in blocks,
+    as in `loss_and_grads`, by the places of samples in the batch (``block`` None: as many as suit the sample's bytes
+    and the batch), so that parameters and state are the same bits for every number of workers, and without ``client``.
+    A task adds up whole blocks, ``micro_batch`` samples at least, and one for each worker where there are so many.
+
+    ``checkpoint`` is a path to which the module is saved every ``checkpoint_every`` steps, and after the last. With
+    ``resume`` training goes on from there where there is such a file: the same call, made again after whatever ended
+    the first one, comes to the same bits. Raises `CheckpointError` where it was written by other arguments. After
+    ``timeout`` seconds the call fails.
+
+    The module is updated after every step: an error leaves it as the last whole step made it. Raises as `mean_loss`
+    does.
 
     >>> import tl_arrayapi as tl
     >>> module = tl.ScalarModule.create(lambda w, x: (w - x) ** 2, [0.0])
@@ -136,28 +134,41 @@ def train_with(
     >>> module.params
     [array(1.5, dtype=float32)]
     """
-    total = check_samples(module, samples)
-    seed = module.options.seed if seed is None else as_seed(seed)
-    batch_size = count("batch_size", batch_size, at_least=1)
+    source = open_samples(module, samples)
+    if source.total is None:
+        raise StructureError("training takes samples in any order: give a sequence, arrays or files of known length")
+    plan = Batches(
+        source.total,
+        count("batch_size", batch_size, at_least=1),
+        count("accumulate", accumulate, at_least=1),
+        module.options.seed if seed is None else as_seed(seed),
+        block_size(source.sample_nbytes, batch_size // _BLOCKS) if block is None else count("block", block, at_least=1),
+    )
     micro_batch = count("micro_batch", micro_batch, at_least=1)
     log_every = count("log_every", log_every, at_least=1)
     start, steps = count("start", start), count("steps", steps)
-    batches = _batches(total, batch_size, seed, start)
-    with connected(client) as runner:
-        for i in range(start, start + steps):
-            loss, grads = _mean(runner, module, Chunks(module.backend, samples, next(batches), None, micro_batch))
+    terms = _terms(timeout=timeout)
+    if checkpoint is None and (resume or checkpoint_every is not None):
+        raise ArgumentError("resume and checkpoint_every need a checkpoint: give its path")
+    saved = None if checkpoint is None else Saved(Path(checkpoint), checkpoint_every, plan)
+    first = start
+    if saved is not None and resume:
+        first, state = saved.restored(module, start, steps, state)
+
+    def sent(runner: Runner) -> Generator[tuple[Gradients, Source], None, None]:
+        """Yield what is to be done at each step, and the batch, on its way."""
+        for places in islice(plan.places(first), start + steps - first):
+            blocks = plan.piece_blocks(len(places), micro_batch, runner.workers)
+            job = Gradients.of(module, plan.block, piece_blocks=blocks)
+            yield job, runner.ahead(Batch(source, places, blocks * plan.block))
+
+    with connected(client) as runner, closing(sent(runner) if client is None else one_ahead(sent(runner))) as batches:
+        for i, (job, batch) in enumerate(batches, first):
+            loss, grads = _mean(runner, job, module, batch, terms)
             with one_thread():
-                state = module.apply_gradients(opt, state, _placed(module, grads))
+                state = module.apply_gradients(opt, state, grads)
+            if saved is not None:
+                saved.after(module, state, i + 1, start + steps)
             if log is not None and i % log_every == 0:
                 log(f"step {i}: loss={loss:.6g}")
     return state
-
-
-def _batches(total: int, size: int, seed: int, start: int) -> Iterator[list[int]]:
-    """Yield the places of the samples of each step, from step ``start`` on, without end."""
-    skip = start % -(-total // size)
-    for epoch in itertools.count(start // -(-total // size)):
-        order = shuffled(total, seed, epoch)
-        for low, high in spans(total, size)[skip:]:
-            yield order[low:high]
-        skip = 0

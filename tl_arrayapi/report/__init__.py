@@ -2,5 +2,6 @@
 
 from tl_arrayapi.report.curve import loss_curve
 from tl_arrayapi.report.progress import Display, display
+from tl_arrayapi.report.throughput import Throughput, progress_bar
 
-__all__ = ["Display", "display", "loss_curve"]
+__all__ = ["Display", "Throughput", "display", "loss_curve", "progress_bar"]

@@ -5,6 +5,8 @@ A runner holds no parameters: they go in and come out.
 
 from tl_arrayapi.runners.compiled import CompiledRunner
 from tl_arrayapi.runners.eager import EagerRunner
+from tl_arrayapi.runners.gradients import MappedGradients
+from tl_arrayapi.runners.mapped import MappedLosses
 from tl_arrayapi.runners.runner import Problem, Runner
 
-__all__ = ["CompiledRunner", "EagerRunner", "Problem", "Runner"]
+__all__ = ["CompiledRunner", "EagerRunner", "MappedGradients", "MappedLosses", "Problem", "Runner"]

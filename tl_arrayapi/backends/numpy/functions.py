@@ -1,6 +1,7 @@
 """NumPy's functions in the forms that cost least on small arrays: operators, methods, reductions of ufuncs.
 
-Each equals compat's function of that name in value, dtype and shape, and saves at least 0.3 us of its overhead.
+Each equals compat's function of that name in value, dtype and shape, but for the rounding of logaddexp, and saves at
+least 0.3 us of its overhead.
 Operators are as quick as ufuncs on arrays, and twenty times quicker on the scalars that NumPy's reductions return.
 """
 
@@ -18,6 +19,9 @@ _Axis = int | tuple[int, ...] | None
 
 # Below this many elements writing a copy is quicker than making a view of zero strides, and working on it is too.
 _SMALL = 1 << 14
+
+# Below this many elements one call costs less than six.
+_FEW = 64
 
 # Their stubs know keyword arguments alone, and these cost a third of such a call.
 _add_reduce: Any = numpy.add.reduce
@@ -140,6 +144,20 @@ def _embed(x: Any, /, shape: tuple[int, ...], key: tuple[Any, ...]) -> Any:
     return out
 
 
+def _logaddexp(x1: Any, x2: Any, /) -> Any:
+    if x1.size < _FEW and x2.size < _FEW:
+        return numpy.logaddexp(x1, x2)
+    # NumPy has vector instructions for these, and none for the whole: it is three to six times as quick.
+    with numpy.errstate(over="ignore", invalid="ignore"):
+        apart: Any = x1 - x2
+    numpy.abs(apart, out=apart)
+    numpy.negative(apart, out=apart)
+    numpy.fmin(apart, 0, out=apart)  # of two equal infinities it was NaN
+    numpy.exp(apart, out=apart)
+    numpy.log1p(apart, out=apart)
+    return numpy.add(apart, numpy.maximum(x1, x2), out=apart)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "add": operator.add,
     "subtract": operator.sub,
@@ -166,6 +184,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "zeros_like": _zeros_like,
     "ones_like": _ones_like,
     "relu": _relu,
+    "logaddexp": _logaddexp,
     "embed": _embed,
     "embed_add": _embed_add,
 }

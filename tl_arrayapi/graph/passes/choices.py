@@ -45,8 +45,9 @@ def _chosen_before(walk: Walk, e: Equation) -> Atom | None:
     for side, branch in enumerate(branches):
         found = _on_side(walk, branch, condition, side, e)
         if found is not None:
-            pair = [found if i == side else x for i, x in enumerate(branches)]
-            return walk.emit("where", (condition, *pair), e.results[0].shape, e)
+            operands = [condition, *(found if i == side else x for i, x in enumerate(branches))]
+            if broadcast(operands) == e.results[0].shape:  # what was chosen before may have been spread since
+                return walk.emit("where", operands, e.results[0].shape, e)
     return None
 
 

@@ -1,0 +1,171 @@
+"""The losses of many samples at once, as programs: bits that no neighbour changes, or the most speed.
+
+A product's bits depend on how many rows it is computed in. So for `steady` the samples lie in an array (blocks, rows,
+...), mapped over twice: libraries compute a product of so many matrices one by one, and ``rows`` alone decides its
+bits. That the library does so is tried out before it is believed.
+"""
+
+import math
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any
+
+from tl_arrayapi.autograd.compiled import Compiled
+from tl_arrayapi.autograd.transforms import checked_loss
+from tl_arrayapi.autograd.vectorize import vmap
+from tl_arrayapi.errors import UnsteadyError
+from tl_arrayapi.runners.runner import Problem
+from tl_arrayapi.runners.tracing import run_first
+
+__all__ = ["MappedLosses"]
+
+# How many micro-batches one call takes: the most that fit into what caches hold, and fewer for the rest.
+_LADDER = (128, 16, 1)
+_BLOCK_NUMBERS = 2**20
+
+_Arrays = Sequence[Any]
+
+
+class MappedLosses:
+    """Compute the losses of stacked samples; what cannot be traced or mapped raises as `vmap` and `compile` do."""
+
+    def __init__(self, problem: Problem, keywords: dict[str, Any], *, fast_kernels: bool) -> None:
+        count = len(problem.shapes)
+
+        def loss(*arguments: Any) -> Any:
+            return problem.checked(checked_loss(problem.xp, problem.loss(*arguments, **keywords)))
+
+        def mapped(times: int) -> Callable[..., Any]:
+            def losses(*arguments: Any) -> Any:
+                each: Callable[..., Any] = loss
+                for _ in range(times):
+                    each = vmap(each, (None,) * count + (0,) * (len(arguments) - count))
+                return each(*arguments)
+
+            return losses
+
+        self._backend = problem.xp.backend
+        self._steady = Compiled(mapped(2), reassociate=False)
+        self._fast = Compiled(mapped(1), fast_kernels=fast_kernels)
+        # Of samples of a kind, in so many rows: which rungs of the ladder give the bits that the lowest gives.
+        self._alike: dict[Hashable, dict[int, bool]] = {}
+        self._ran: set[Hashable] = set()
+
+    def fast(self, params: _Arrays, columns: _Arrays, rows: int) -> Any:
+        """Return the losses of samples along the first axis of ``columns`` as the fastest program computes them."""
+        ladder = [k for k in _LADDER if k == 1 or _fits(columns, k * rows)]
+        key = _kinds(columns)
+        found = []
+        for block in self._blocks(columns, rows, ladder):
+            found.append(self._fast(*params, *block) if key in self._ran else run_first(self._fast, [*params, *block]))
+            self._ran.add(key)
+        return self._joined(found, columns)
+
+    def steady(self, params: _Arrays, columns: _Arrays, rows: int) -> Any:
+        """Return the losses of samples along the first axis of ``columns``, computed ``rows`` at a time, so that a
+        sample's bits depend on itself, the parameters and ``rows`` alone.
+
+        Raises `UnsteadyError` where the library's functions do not work so.
+        """
+        alike = self._alike.get(key := (rows, _kinds(columns)))
+        if alike is None:
+            self._try_places(params, columns, rows)
+            alike = self._alike[key] = {1: True}
+        ladder = []
+        for k in _LADDER:
+            if k == 1 or (k * rows <= columns[0].shape[0] and _fits(columns, k * rows)):
+                if k not in alike:
+                    alike[k] = self._is_alike(params, columns, rows, k)
+                ladder += [k] * alike[k]
+        return self._joined([self._in_rows(params, x, rows) for x in self._blocks(columns, rows, ladder)], columns)
+
+    def _in_rows(self, params: _Arrays, block: _Arrays, rows: int) -> Any:
+        """Return the losses of a block of whole micro-batches."""
+        xp = self._backend.namespace
+        arguments = [*params, *(xp.reshape(x, (-1, rows, *x.shape[1:])) for x in block)]
+        found = self._steady(*arguments) if (rows, _kinds(block)) in self._alike else run_first(self._steady, arguments)
+        return xp.reshape(found, (block[0].shape[0],))
+
+    # ---- blocks
+    def _blocks(self, columns: _Arrays, rows: int, ladder: Sequence[int]) -> Iterator[_Arrays]:
+        """Yield runs of samples as long as the ladder has them, the last filled up with the last sample."""
+        count, start = columns[0].shape[0], 0
+        for k in ladder:
+            size = k * rows
+            while count - start >= size:
+                yield [x[start : start + size, ...] for x in columns]
+                start += size
+        if start < count:
+            yield [self._filled_up(x[start:, ...], rows) for x in columns]
+
+    def _filled_up(self, x: Any, rows: int) -> Any:
+        # Not by broadcasting: arrays that are joined to such ones may lie in memory in another order.
+        count = x.shape[0]
+        return self._taken(x, [*range(count), *[count - 1] * (rows - count)])
+
+    def _taken(self, x: Any, places: Sequence[int]) -> Any:
+        xp = self._backend.namespace
+        device = self._backend.device_of(x)
+        return xp.take(x, xp.asarray(places, **({} if device is None else {"device": device})), axis=0)
+
+    def _joined(self, losses: list[Any], columns: _Arrays) -> Any:
+        xp = self._backend.namespace
+        return (losses[0] if len(losses) == 1 else xp.concat(losses, axis=0))[: columns[0].shape[0]]
+
+    # ---- trying out
+    def _try_places(self, params: _Arrays, columns: _Arrays, rows: int) -> None:
+        """Raise unless a sample's bits stay the same at another place, with other neighbours."""
+        count = min(rows, columns[0].shape[0])
+        (first,) = self._blocks([x[:count, ...] for x in columns], rows, [1])
+        # Samples may be equal, and would then show nothing.
+        first = [self._scaled(x) for x in first]
+        own = self._on_host(self._in_rows(params, first, rows))
+        for places in (
+            [i if i % 2 else 0 for i in range(rows)][::-1],
+            [0 if i % 2 else i for i in (*range(1, rows), 0)],
+        ):
+            moved = [self._taken(x, places) for x in first]
+            if not _equal(self._on_host(self._in_rows(params, moved, rows)), [own[i] for i in places]):
+                raise UnsteadyError(
+                    f"on {self._backend.name} the loss of a sample depends on its place among {rows}, in the last "
+                    "bits: give micro_batch=1, or exact=False"
+                )
+
+    def _is_alike(self, params: _Arrays, columns: _Arrays, rows: int, k: int) -> bool:
+        """Say whether ``k`` micro-batches in one call have the bits that they have alone."""
+        block = [x[: k * rows, ...] for x in columns]
+        together = self._on_host(self._in_rows(params, block, rows))
+        return all(
+            _equal(
+                together[low : low + rows],
+                self._on_host(self._in_rows(params, [x[low : low + rows, ...] for x in block], rows)),
+            )
+            for low in (0, k // 2 * rows, (k - 1) * rows)
+        )
+
+    def _scaled(self, x: Any) -> Any:
+        xp = self._backend.namespace
+        if not xp.isdtype(x.dtype, ("real floating", "complex floating")):
+            return x
+        count, device = x.shape[0], self._backend.device_of(x)
+        where = {} if device is None else {"device": device}
+        scales = xp.asarray([1 - i / (2 * count) for i in range(count)], dtype=x.dtype, **where)
+        return x * xp.reshape(scales, (count, *[1] * (x.ndim - 1)))
+
+    def _on_host(self, losses: Any) -> list[float]:
+        xp = self._backend.namespace
+        wide = xp.astype(losses, xp.float32) if self._backend.dtype_name(losses.dtype) == "bfloat16" else losses
+        values: list[float] = self._backend.to_host(wide).tolist()
+        return values
+
+
+def _kinds(columns: _Arrays) -> Hashable:
+    return tuple([(tuple(x.shape[1:]), x.dtype) for x in columns])
+
+
+def _fits(columns: _Arrays, count: int) -> bool:
+    numbers: int = sum(math.prod(x.shape[1:]) for x in columns)
+    return numbers * count <= _BLOCK_NUMBERS
+
+
+def _equal(found: Sequence[float], expected: Sequence[float]) -> bool:
+    return all(x == y or (x != x and y != y) for x, y in zip(found, expected, strict=True))
