@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.timing import ratio
 
-__all__ = ["Goal", "judge", "judge_compiled", "judge_fills", "judge_transforms"]
+__all__ = ["BY_HAND", "Goal", "judge", "judge_cluster", "judge_compiled", "judge_fills", "judge_transforms"]
 
 
 @dataclass(frozen=True)
@@ -182,3 +182,85 @@ def judge_fills(results: Mapping[str, Any]) -> list[Goal]:
     return [
         Goal(f"{ours}: time over that of {other}", _compare(seconds, ours, other), most) for ours, other, most in wanted
     ]
+
+
+# ---- clusters
+BY_HAND = ("mean by hand", "tree by hand", "futures by hand")
+HELD = {"mlp": "a network", "logistic": "logistic regression"}
+# Local workers, and the most that a run may differ from what the simulator said.
+FORETOLD = {"1": 25.0, "2": 25.0, "4": 40.0, "8": 40.0}
+PLANNED = ("tasks", "wire", "memory", "seconds")
+MOST_OFF = 20.0
+
+
+def judge_cluster(results: Mapping[str, Any]) -> list[Goal]:
+    """Return every goal of mean losses on clusters with what ``results`` say of it."""
+    seconds = {part: results.get(part, {}).get("seconds", {}) for part in ("dask", "loop", "bare", "processor")}
+    limits = {"exact": 1.3, "fast": 1.05}
+    memory = list(results.get("memory", {}).get("megabytes", {}).values())
+    return [
+        *(
+            Goal(
+                f"{title}, {way}: time over the best by hand with Dask", _over_best(seconds["dask"].get(of), way), most
+            )
+            for of, title in HELD.items()
+            for way, most in limits.items()
+        ),
+        *(
+            Goal(
+                f"{title}, {way}: time over sums by block, and their tree",
+                _compare(seconds["dask"].get(of) or {}, way, "tree by hand"),
+                most,
+            )
+            for of, title in HELD.items()
+            for way, most in limits.items()
+        ),
+        *(
+            Goal(
+                f"{title}, in this process: faster than looping forward",
+                _compare(seconds["loop"].get(of, {}), "loop, eager", "mean_loss"),
+                50.0,
+                at_least=True,
+            )
+            for of, title in HELD.items()
+        ),
+        Goal(
+            "two workers: of what two bare processes reach",
+            _compare(seconds["bare"], "2 bare", "2 workers"),
+            0.88,
+            at_least=True,
+        ),
+        Goal(
+            "logistic regression over 64 chunks: processor time over that of one pass by NumPy",
+            _compare(seconds["processor"], "exact", "NumPy"),
+            1.3,
+        ),
+        Goal(
+            "the client's memory, eight times the samples",
+            memory[1] - memory[0] if len(memory) == 2 else None,
+            32.0,
+            unit=" MB more",
+        ),
+        *(_foretold(results, workers, most) for workers, most in FORETOLD.items()),
+        *(_planned(results, of, what) for of in ("in memory", "files") for what in PLANNED),
+    ]
+
+
+def _over_best(seconds: Mapping[str, Any] | None, way: str) -> float | None:
+    """Return the time of ``way`` over that of what is fastest by hand, by the medians."""
+    if not seconds or way not in seconds:
+        return None
+    best = min((name for name in BY_HAND if name in seconds), key=lambda name: median(seconds[name]))
+    return ratio(seconds[way], seconds[best])
+
+
+def _foretold(results: Mapping[str, Any], workers: str, most: float) -> Goal:
+    found = results.get("simulator", {}).get("local", {}).get(workers)
+    off = 100 * abs(found["foretold"] / median(found["seconds"]) - 1) if found else None
+    return Goal(f"the simulator on {workers} local worker{'s' * (workers != '1')}: off by", off, most, unit=" %")
+
+
+def _planned(results: Mapping[str, Any], of: str, what: str) -> Goal:
+    found = results.get("plan", {}).get("planned", {}).get(of, {}).get(what)
+    off = 100 * abs(found["foretold"] / found["measured"] - 1) if found else None
+    return Goal(f"plan of samples {'in ' * (of == 'files')}{of}, {what}: off by", off, MOST_OFF, unit=" %")

@@ -7,6 +7,7 @@ hold on to, and what a compiler takes.
 """
 
 import gc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from benchmarks.check import FellBackError
 from benchmarks.peers import prepare
 from benchmarks.workloads import Workload, workload
 
-__all__ = ["measure"]
+__all__ = ["measure", "peak_above", "status"]
 
 STEPS = 3
 
@@ -30,11 +31,16 @@ def measure(peer: str, name: str) -> dict[str, Any]:
     except FellBackError as error:
         return {"note": str(error)}
     given = workload(name)
+    return {"megabytes": peak_above(lambda: _steps(peer, given))}
+
+
+def peak_above(step: Callable[[], Any]) -> float:
+    """Return how far this process grows in ``step`` beyond what it holds before, in 10^6 bytes."""
     gc.collect()
-    baseline = _status("VmRSS")
+    baseline = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
-    _steps(peer, given)
-    return {"megabytes": (_status("VmHWM") - baseline) / 1e6}
+    step()
+    return (status("VmHWM") - baseline) / 1e6
 
 
 def _steps(peer: str, made: Workload) -> None:
@@ -44,7 +50,7 @@ def _steps(peer: str, made: Workload) -> None:
         runner.step()
 
 
-def _status(field: str) -> int:
+def status(field: str) -> int:
     """Return a field of the process's status in bytes."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{field}:"):

@@ -126,6 +126,14 @@ def time_checkpoints(rounds: str) -> dict[str, Any]:
     return saving.measure(int(rounds))
 
 
+def time_cluster(part: str, rounds: str) -> dict[str, Any]:
+    """Time mean losses on clusters next to others', or compare them with what was foretold."""
+    from benchmarks import foretold, on_cluster
+
+    parts = {**on_cluster.PARTS, "plan": foretold.check_plan, "simulator": foretold.check_simulator}
+    return parts[part](int(rounds))
+
+
 def versions() -> dict[str, str]:
     """Return the versions of everything that is timed, NumPy's BLAS among them."""
     from importlib.metadata import PackageNotFoundError, version
@@ -133,7 +141,18 @@ def versions() -> dict[str, str]:
     import numpy
 
     found = {"BLAS of NumPy": numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]}
-    for package in ("numpy", "numba", "torch", "autograd", "mygrad", "jax", "dask"):
+    for package in (
+        "numpy",
+        "numba",
+        "torch",
+        "autograd",
+        "mygrad",
+        "jax",
+        "dask",
+        "distributed",
+        "dask-ml",
+        "scikit-learn",
+    ):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -155,6 +174,7 @@ MEASUREMENTS: dict[str, Callable[..., dict[str, Any]]] = {
     "depth": memory_by_depth,
     "fills": time_fills,
     "checkpoints": time_checkpoints,
+    "cluster": time_cluster,
     "versions": versions,
 }
 # NPROC is what XLA sizes its pools by; nothing in XLA_FLAGS does.
