@@ -40,6 +40,7 @@ bench: .venv-bench/installed
 	.venv-bench/bin/python -m benchmarks.transforms
 	.venv-bench/bin/python -m benchmarks.fills
 	.venv-bench/bin/python -m benchmarks.checkpoints
+	.venv-bench/bin/python -m benchmarks.cluster
 
 clean:
 	rm -rf .venv-demo .venv-test .venv-dev .venv-docs .venv-bench build dist
