@@ -374,9 +374,10 @@ def next_to_torch(rounds: int) -> dict[str, Any]:
         return total / LOADED
 
     batches = BatchSampler(SequentialSampler(data), BATCH, drop_last=False)
+    processes = {"num_workers": 2, "persistent_workers": True, "multiprocessing_context": "spawn"}
     loaders = {
         "DataLoader": DataLoader(data, batch_size=BATCH),
-        "DataLoader, 2 processes": DataLoader(data, batch_size=BATCH, num_workers=2, persistent_workers=True),
+        "DataLoader, 2 processes": DataLoader(data, batch_size=BATCH, **processes),
         "DataLoader, batches at once": DataLoader(data, sampler=batches, batch_size=None),
     }
     module, samples = case.module(), tl.stack_samples(*arrays)
