@@ -7,14 +7,14 @@ works on it, changes no bit. Gradients of blocks are added up on the host, where
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy
 
 from tl_arrayapi.distributed.branches import Branches
-from tl_arrayapi.distributed.evaluation import losses
+from tl_arrayapi.distributed.evaluation import losses, same_micro_batch
 from tl_arrayapi.distributed.exact import ExactSum
 from tl_arrayapi.distributed.partition import fold
 from tl_arrayapi.distributed.samples.chunk import Chunk
@@ -77,14 +77,21 @@ def _added_up(left: _Sum, right: _Sum) -> _Sum:
 
 @dataclass(frozen=True)
 class GradientSums:
-    """The sum of losses, and sums of the gradients of trainable parameters over blocks."""
+    """The sum of losses, how many of them were computed at a time, None where that is up to the blocks, and sums of the
+    gradients of trainable parameters over blocks.
+    """
 
     losses: ExactSum
+    micro_batch: int | None
     sums: Branches[_Sum]
 
     def merge(self, other: "GradientSums") -> "GradientSums":
-        """Return the sums over the samples of both."""
-        return GradientSums(self.losses.merge(other.losses), self.sums.merge(other.sums))
+        """Return the sums over the samples of both; raise as `same_micro_batch` does."""
+        return GradientSums(
+            self.losses.merge(other.losses),
+            same_micro_batch(self.micro_batch, other.micro_batch),
+            self.sums.merge(other.sums),
+        )
 
     def mean(self) -> tuple[float, list[_Host]]:
         """Return the mean loss and the mean gradients.
@@ -118,10 +125,6 @@ class Gradients:
         numbers = sum(map(math.prod, module.param_shapes))
         return cls(block, numbers * _ITEM > _LARGE, **more)
 
-    def alone(self) -> "Gradients":
-        """Return the job whose losses are computed one at a time."""
-        return self if self.rows is None else replace(self, rows=1)
-
     def __call__(self, module: ScalarModule, chunk: Chunk, number: int) -> GradientSums:
         """Return the sums over the samples of piece ``number``."""
         values: list[_Host] = []
@@ -133,13 +136,16 @@ class Gradients:
                 yield leaf, sums
 
         if not len(chunk):
-            return GradientSums(ExactSum(), Branches(_added, {}))
+            return GradientSums(ExactSum(), None, Branches(_added, {}))
         if chunk.first is None and self.piece_blocks is None:
             sums = {(0, number): fold(_added_up, (sums for _, sums in leaves()))}
         else:
             sums = dict(Branches.of(_added_up, leaves()).values)
-        own = numpy.concatenate(values) if self.rows is None else losses(module, chunk, self.rows, steady=True)
-        return GradientSums(ExactSum.of(own, chunk.weights), Branches(_added, sums))
+        if self.rows is None:
+            own, rows = numpy.concatenate(values), None
+        else:
+            own, rows = losses(module, chunk, self.rows, steady=True)
+        return GradientSums(ExactSum.of(own, chunk.weights), rows, Branches(_added, sums))
 
     def _blocks(self, chunk: Chunk, number: int) -> Iterator[tuple[int, int, int]]:
         """Yield (the block's number, low, high) of the samples of each block in a chunk."""

@@ -120,6 +120,7 @@ def evaluate(
 
 def _receipt(module: ScalarModule, tally: Tally[Any], record: Record) -> Receipt:
     assert tally.evidence is not None
+    assert tally.micro_batch is not None
     (fingerprint,) = record.environments  # those that differ were refused
     return Receipt.of(module, tally.evidence, tally.micro_batch, fingerprint, record.skipped)
 

@@ -23,7 +23,7 @@ from tl_arrayapi.distributed.runner import Job, Mergeable, Terms
 from tl_arrayapi.distributed.samples.piece import Piece, Source
 from tl_arrayapi.distributed.sizing import fan_in, pieces_to_time, pieces_together, window_pieces
 from tl_arrayapi.distributed.tasks import Bundle, Found, Sent, Task, merged, worked
-from tl_arrayapi.errors import ClusterError, UnsteadyError
+from tl_arrayapi.errors import ClusterError
 from tl_arrayapi.module import ScalarModule
 
 __all__ = ["SCATTERED_ABOVE", "Ahead", "Pass"]
@@ -322,9 +322,6 @@ class Pass(Generic[_P]):
             return
         fetchable, self._fetchable = self._fetchable, []
         for task, found in self._fetched(fetchable):
-            if isinstance(found, UnsteadyError):
-                self._start_alone(found)
-                return
             self._add(task, found)
 
     def _fetched(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Any]]:
@@ -453,19 +450,6 @@ class Pass(Generic[_P]):
         for x in again:
             if any(x.bundle.inputs):  # the scheduler takes back a whole graph, of which one input is lost
                 self._send([x])
-
-    def _start_alone(self, error: UnsteadyError) -> None:
-        """Begin again one sample at a time, where no value was taken in yet; raise where one was."""
-        job = self._job.alone()
-        if self._total is not None or job == self._job:
-            raise error
-        self._job = job
-        self._cancel([*self._tasks.values(), *self._ready])
-        self._tasks.clear()
-        self._ready.clear()
-        for x in self._open:
-            x.is_done = False
-        self._send(list(self._open))
 
     def _help_slow_ones(self) -> None:
         """Give pieces that take long to workers that have nothing to do, as well; the first to be done counts."""

@@ -15,7 +15,7 @@ from tl_arrayapi.distributed.record import Done, Record
 from tl_arrayapi.distributed.samples.chunk import Chunk
 from tl_arrayapi.distributed.samples.graphs import computed
 from tl_arrayapi.distributed.samples.piece import Piece, Source
-from tl_arrayapi.errors import ClusterError, UnsteadyError
+from tl_arrayapi.errors import ClusterError
 from tl_arrayapi.module import ScalarModule
 
 __all__ = ["InProcess", "Job", "Mergeable", "Progress", "Runner", "Terms", "connected", "work"]
@@ -47,9 +47,6 @@ class Job(Protocol[_P_co]):
 
     def __call__(self, module: ScalarModule, chunk: Chunk, number: int) -> _P_co:
         """Return the value of the samples of piece ``number``."""
-
-    def alone(self) -> "Job[_P_co]":
-        """Return the job that works on one sample at a time, for a library whose bits depend on neighbours."""
 
 
 @dataclass(frozen=True)
@@ -163,9 +160,7 @@ class _Pass(Generic[_P]):
         record = self._terms.record
         try:
             with one_thread():
-                value, done = self._work(number, piece)
-        except UnsteadyError:
-            raise
+                value, done = work(self._job, self._module, number, piece, computed(piece.inputs), _HERE)
         except Exception as error:
             if not self._terms.skip:
                 if not hasattr(error, "__notes__"):  # nobody has said which sample it was
@@ -177,16 +172,6 @@ class _Pass(Generic[_P]):
         record.tasks += 1
         self._total = value if self._total is None else self._total.merge(value)
         return done.samples if piece.count is None else piece.count
-
-    def _work(self, number: int, piece: Piece) -> tuple[_P, Done]:
-        inputs = computed(piece.inputs)
-        try:
-            return work(self._job, self._module, number, piece, inputs, _HERE)
-        except UnsteadyError:
-            if self._total is not None:
-                raise
-            self._job = self._job.alone()
-            return work(self._job, self._module, number, piece, inputs, _HERE)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 Nothing here speaks to a cluster.
 """
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -12,7 +13,6 @@ from tl_arrayapi.distributed.record import Done
 from tl_arrayapi.distributed.replica import Replica, Version
 from tl_arrayapi.distributed.runner import Job, Mergeable, work
 from tl_arrayapi.distributed.samples.piece import Piece
-from tl_arrayapi.errors import UnsteadyError
 
 __all__ = ["Bundle", "Found", "Sent", "Task", "merged", "worked"]
 
@@ -66,33 +66,22 @@ class Found(Generic[_P]):
 
 def worked(
     bundle: Bundle, inputs: Sequence[Sequence[Any]], replica: Replica, version: Version, job: Job[_P]
-) -> Found[_P] | UnsteadyError:
-    """Return what ``job`` gives for the pieces of ``bundle``; an `UnsteadyError` as it is: raised, it would be tried
-    again.
-    """
+) -> Found[_P]:
+    """Return what ``job`` gives for the pieces of ``bundle``."""
     from distributed import get_worker
 
     worker = get_worker().address
     found = []
     with one_thread(), own_scheduler(), replica.at(version) as module:
         for number, piece, own in zip(bundle.numbers, bundle.pieces, inputs, strict=True):
-            try:
-                value, done = work(job, module, number, piece, own, worker)
-            except UnsteadyError as error:
-                return error
+            value, done = work(job, module, number, piece, own, worker)
             found.append(Found(value, (done,), {replica.fingerprint: worker}))
     return merged(found)
 
 
-def merged(found: Sequence[Found[_P] | UnsteadyError]) -> Found[_P] | UnsteadyError:
-    """Return what all of ``found``, one at least, bring together, or the first error among them."""
-    total: Found[_P] | None = None
-    for x in found:
-        if isinstance(x, UnsteadyError):
-            return x
-        total = x if total is None else total.merge(x)
-    assert total is not None
-    return total
+def merged(found: Sequence[Found[_P]]) -> Found[_P]:
+    """Return what all of ``found``, one at least, bring together."""
+    return functools.reduce(Found.merge, found)
 
 
 @dataclass(eq=False)

@@ -18,9 +18,13 @@ from tl_arrayapi.runners.tracing import run_first
 
 __all__ = ["MappedLosses"]
 
-# How many micro-batches one call takes: the most that fit into what caches hold, and fewer for the rest.
-_LADDER = (128, 16, 1)
+# How many samples one call takes: the most that fit into what caches hold, and fewer for the rest.
+_LADDER = (8192, 1024, 128)
 _BLOCK_NUMBERS = 2**20
+# With how many micro-batches it is tried whether places matter, and what parameters are multiplied by then, the second
+# time: a loss that is sure of itself has its last bits rounded away.
+_TRIED = 2
+_UNSURE = 0.25
 
 _Arrays = Sequence[Any]
 
@@ -46,13 +50,15 @@ class MappedLosses:
         self._backend = problem.xp.backend
         self._steady = Compiled(mapped(2), reassociate=False)
         self._fast = Compiled(mapped(1), fast_kernels=fast_kernels)
-        # Of samples of a kind, in so many rows: which rungs of the ladder give the bits that the lowest gives.
+        # Of samples of a kind, in so many rows: whether places do not matter.
+        self._is_steady: dict[Hashable, bool] = {}
+        # And which numbers of micro-batches in one call give the bits that one gives.
         self._alike: dict[Hashable, dict[int, bool]] = {}
         self._ran: set[Hashable] = set()
 
     def fast(self, params: _Arrays, columns: _Arrays, rows: int) -> Any:
         """Return the losses of samples along the first axis of ``columns`` as the fastest program computes them."""
-        ladder = [k for k in _LADDER if k == 1 or _fits(columns, k * rows)]
+        ladder = [k for k in _rungs(rows) if k == 1 or _fits(columns, k * rows)]
         key = _kinds(columns)
         found = []
         for block in self._blocks(columns, rows, ladder):
@@ -66,12 +72,17 @@ class MappedLosses:
 
         Raises `UnsteadyError` where the library's functions do not work so.
         """
-        alike = self._alike.get(key := (rows, _kinds(columns)))
-        if alike is None:
-            self._try_places(params, columns, rows)
-            alike = self._alike[key] = {1: True}
+        key = (rows, _kinds(columns))
+        if key not in self._is_steady:
+            self._is_steady[key] = self._try_places(params, columns, rows)
+        if not self._is_steady[key]:
+            raise UnsteadyError(
+                f"on {self._backend.name} the loss of a sample depends on its place among {rows}, in the last bits: "
+                "give micro_batch=1, or exact=False"
+            )
+        alike = self._alike.setdefault(key, {1: True})
         ladder = []
-        for k in _LADDER:
+        for k in _rungs(rows):
             if k == 1 or (k * rows <= columns[0].shape[0] and _fits(columns, k * rows)):
                 if k not in alike:
                     alike[k] = self._is_alike(params, columns, rows, k)
@@ -112,23 +123,21 @@ class MappedLosses:
         return (losses[0] if len(losses) == 1 else xp.concat(losses, axis=0))[: columns[0].shape[0]]
 
     # ---- trying out
-    def _try_places(self, params: _Arrays, columns: _Arrays, rows: int) -> None:
-        """Raise unless a sample's bits stay the same at another place, with other neighbours."""
-        count = min(rows, columns[0].shape[0])
-        (first,) = self._blocks([x[:count, ...] for x in columns], rows, [1])
-        # Samples may be equal, and would then show nothing.
-        first = [self._scaled(x) for x in first]
-        own = self._on_host(self._in_rows(params, first, rows))
-        for places in (
-            [i if i % 2 else 0 for i in range(rows)][::-1],
-            [0 if i % 2 else i for i in (*range(1, rows), 0)],
-        ):
-            moved = [self._taken(x, places) for x in first]
-            if not _equal(self._on_host(self._in_rows(params, moved, rows)), [own[i] for i in places]):
-                raise UnsteadyError(
-                    f"on {self._backend.name} the loss of a sample depends on its place among {rows}, in the last "
-                    "bits: give micro_batch=1, or exact=False"
-                )
+    def _try_places(self, params: _Arrays, columns: _Arrays, rows: int) -> bool:
+        """Say whether a sample's bits stay the same at another place, with other neighbours."""
+        count = min(_TRIED * rows, columns[0].shape[0])
+        unsure = [self._scaled(p, _UNSURE) if p.ndim else p for p in params]
+        others = [i if i % 2 else 0 for i in range(rows)][::-1], [0 if i % 2 else i for i in (*range(1, rows), 0)]
+        for block in self._blocks([x[:count, ...] for x in columns], rows, [1]):
+            # Samples may be equal, and would then show nothing.
+            tried = [self._scaled(x) for x in block]
+            for values in (params, unsure):
+                own = self._on_host(self._in_rows(values, tried, rows))
+                for places in others:
+                    moved = self._on_host(self._in_rows(values, [self._taken(x, places) for x in tried], rows))
+                    if not _equal(moved, [own[i] for i in places]):
+                        return False
+        return True
 
     def _is_alike(self, params: _Arrays, columns: _Arrays, rows: int, k: int) -> bool:
         """Say whether ``k`` micro-batches in one call have the bits that they have alone."""
@@ -142,13 +151,14 @@ class MappedLosses:
             for low in (0, k // 2 * rows, (k - 1) * rows)
         )
 
-    def _scaled(self, x: Any) -> Any:
+    def _scaled(self, x: Any, factor: float = 1.0) -> Any:
+        """Return ``x`` with each row multiplied by a number of its own, between half the factor and all of it."""
         xp = self._backend.namespace
         if not xp.isdtype(x.dtype, ("real floating", "complex floating")):
             return x
         count, device = x.shape[0], self._backend.device_of(x)
         where = {} if device is None else {"device": device}
-        scales = xp.asarray([1 - i / (2 * count) for i in range(count)], dtype=x.dtype, **where)
+        scales = xp.asarray([factor * (1 - i / (2 * count)) for i in range(count)], dtype=x.dtype, **where)
         return x * xp.reshape(scales, (count, *[1] * (x.ndim - 1)))
 
     def _on_host(self, losses: Any) -> list[float]:
@@ -156,6 +166,11 @@ class MappedLosses:
         wide = xp.astype(losses, xp.float32) if self._backend.dtype_name(losses.dtype) == "bfloat16" else losses
         values: list[float] = self._backend.to_host(wide).tolist()
         return values
+
+
+def _rungs(rows: int) -> list[int]:
+    """Return how many micro-batches of ``rows`` samples a call takes, most first, 1 last."""
+    return [*(k for size in _LADDER if (k := size // rows) > 1), 1]
 
 
 def _kinds(columns: _Arrays) -> Hashable:

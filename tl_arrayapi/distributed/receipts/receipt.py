@@ -84,8 +84,7 @@ class Receipt:
             _code(module, evidence),
             _hexadecimal(evidence.whole),
             evidence.whole.sum,
-            # Samples of many shapes are computed one by one.
-            micro_batch if len(evidence.programs) < 2 else 1,
+            micro_batch,
             environment_of(module, fingerprint),
             tuple(parts),
             tuple(skipped),
