@@ -19,11 +19,11 @@ from tl_arrayapi.runners.tracing import run_first
 __all__ = ["MappedLosses"]
 
 # How many samples one call takes: the most that fit into what caches hold, and fewer for the rest.
-_LADDER = (8192, 1024, 128)
+_LADDER = (8192, 1024)
 _BLOCK_NUMBERS = 2**20
-# With how many micro-batches it is tried whether places matter, and what parameters are multiplied by then, the second
-# time: a loss that is sure of itself has its last bits rounded away.
-_TRIED = 2
+# With how many samples it is tried whether places matter: most losses round the last bits of a product away. And what
+# parameters are multiplied by, the second time: a loss that is sure of itself rounds all of them away.
+_TRIED = 1024
 _UNSURE = 0.25
 
 _Arrays = Sequence[Any]
@@ -125,19 +125,36 @@ class MappedLosses:
     # ---- trying out
     def _try_places(self, params: _Arrays, columns: _Arrays, rows: int) -> bool:
         """Say whether a sample's bits stay the same at another place, with other neighbours."""
-        count = min(_TRIED * rows, columns[0].shape[0])
-        unsure = [self._scaled(p, _UNSURE) if p.ndim else p for p in params]
-        others = [i if i % 2 else 0 for i in range(rows)][::-1], [0 if i % 2 else i for i in (*range(1, rows), 0)]
-        for block in self._blocks([x[:count, ...] for x in columns], rows, [1]):
-            # Samples may be equal, and would then show nothing.
-            tried = [self._scaled(x) for x in block]
-            for values in (params, unsure):
-                own = self._on_host(self._in_rows(values, tried, rows))
-                for places in others:
-                    moved = self._on_host(self._in_rows(values, [self._taken(x, places) for x in tried], rows))
-                    if not _equal(moved, [own[i] for i in places]):
-                        return False
-        return True
+        count = columns[0].shape[0]
+        blocks = next(k for k in _rungs(rows) if k == 1 or (k * rows <= _TRIED and _fits(columns, k * rows)))
+        # Samples may be equal, and would then show nothing.
+        tried = [self._scaled(self._taken(x, [i % count for i in range(blocks * rows)])) for x in columns]
+        unsure = [self._scaled(p, _UNSURE) for p in params]
+        return all(
+            # One call takes less time than many, which are what counts.
+            self._keep(values, tried, rows, blocks) or self._keep(values, tried, rows, 1)
+            for values in (params, unsure)
+        )
+
+    def _keep(self, params: _Arrays, columns: _Arrays, rows: int, blocks: int) -> bool:
+        """Say whether samples keep their bits at other places, so many blocks of ``rows`` in a call, and those that
+        they have in a call of one.
+        """
+        count = columns[0].shape[0]
+
+        def found(columns: _Arrays, blocks: int) -> list[float]:
+            parts = self._blocks(columns, rows, [blocks])
+            return [x for part in parts for x in self._on_host(self._in_rows(params, part, rows))]
+
+        own = found(columns, blocks)
+        for places in (
+            [i if i % 2 else 0 for i in range(count)][::-1],
+            [0 if i % 2 else i for i in (*range(1, count), 0)],
+        ):
+            moved = [self._taken(x, places) for x in columns]
+            if not _equal(found(moved, blocks), [own[i] for i in places]):
+                return False
+        return blocks == 1 or _equal(found(columns, 1), own)
 
     def _is_alike(self, params: _Arrays, columns: _Arrays, rows: int, k: int) -> bool:
         """Say whether ``k`` micro-batches in one call have the bits that they have alone."""
@@ -152,14 +169,14 @@ class MappedLosses:
         )
 
     def _scaled(self, x: Any, factor: float = 1.0) -> Any:
-        """Return ``x`` with each row multiplied by a number of its own, between half the factor and all of it."""
+        """Return ``x`` times ``factor``, and each row times a number of its own besides, from 1 down to a half."""
         xp = self._backend.namespace
         if not xp.isdtype(x.dtype, ("real floating", "complex floating")):
             return x
-        count, device = x.shape[0], self._backend.device_of(x)
+        count, device = x.shape[0] if x.ndim else 1, self._backend.device_of(x)
         where = {} if device is None else {"device": device}
         scales = xp.asarray([factor * (1 - i / (2 * count)) for i in range(count)], dtype=x.dtype, **where)
-        return x * xp.reshape(scales, (count, *[1] * (x.ndim - 1)))
+        return x * xp.reshape(scales, (count, *[1] * (x.ndim - 1)) if x.ndim else ())
 
     def _on_host(self, losses: Any) -> list[float]:
         xp = self._backend.namespace

@@ -1,0 +1,109 @@
+"""Where a library's products change bits with the place of a row: fewer samples at a time, and still one mean."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+import tl_arrayapi as tl
+from tests.distributed.problems import module, samples
+from tl_arrayapi.distributed import loss_and_grads, mean_loss
+from tl_arrayapi.distributed.evaluation import same_micro_batch
+from tl_arrayapi.errors import UnsteadyError
+from tl_arrayapi.runners.mapped import MappedLosses
+
+
+def computing_by_place(monkeypatch, above):
+    """Have losses of more than so many samples at a time depend on the place of a sample among them."""
+    run = MappedLosses._in_rows
+
+    def drifting(self, params, block, rows):
+        found = run(self, params, block, rows)
+        return found * (1 + 1e-6 * (np.arange(len(found)) % rows)) if rows > above else found
+
+    monkeypatch.setattr(MappedLosses, "_in_rows", drifting)
+
+
+@pytest.mark.parametrize(("above", "taken"), [(8, 8), (1, 1)])
+def test_so_many_samples_are_computed_at_a_time_as_keep_their_bits(monkeypatch, above, taken):
+    m, rows = module(), samples(301)
+    expected = mean_loss(m, rows, micro_batch=taken)
+    computing_by_place(monkeypatch, above)
+    m = module()  # what was found out of the library is known to the old one
+    found, receipt = mean_loss(m, rows, receipt=True)
+    assert found == expected
+    assert receipt.micro_batch == taken
+    receipt.verify(m, rows[::-1])
+    for size in (1, 7, 64, 300):
+        assert mean_loss(m, rows, chunk_size=size, receipt=True) == (found, receipt)
+    assert loss_and_grads(m, rows)[0] == found
+
+
+def test_parts_computed_in_other_numbers_are_not_merged():
+    assert same_micro_batch(8, 8) == same_micro_batch(None, 8) == same_micro_batch(8, None) == 8
+    with pytest.raises(UnsteadyError, match="give micro_batch=8, or exact=False"):
+        same_micro_batch(64, 8)
+
+
+def test_a_loss_that_is_sure_of_itself_does_not_hide_that_places_matter(monkeypatch):
+    def sure(w, x):
+        z = 50.0 * w * x
+        return tl.array_namespace(w).log1p(tl.array_namespace(w).exp(-z))
+
+    m = tl.ScalarModuleDef(sure, init_params=[2.0]).instantiate(dtype="float32")
+    run = MappedLosses._in_rows
+
+    def drifting(self, params, block, rows):
+        found = run(self, params, block, rows)
+        # The last bits of a product that is added to 1: only of small ones is anything left.
+        return found + np.where(found > 1e-3, 1e-4 * (np.arange(len(found)) % rows), 0).astype("float32")
+
+    monkeypatch.setattr(MappedLosses, "_in_rows", drifting)
+    with pytest.raises(UnsteadyError, match="its place among 64"):
+        m.mapped_losses((np.linspace(0.3, 1.0, 64, dtype="float32"),), 64, steady=True)
+
+
+PROGRAM = textwrap.dedent(
+    """
+    import numpy as np
+    import tl_arrayapi as tl
+
+    def loss(w, b, v, x, y):
+        xp = tl.array_namespace(w, x)
+        z = xp.tanh(x @ w + b) @ v
+        return xp.log(xp.sum(xp.exp(z - xp.max(z)))) + xp.max(z) - xp.sum(y * z)
+
+    rng = np.random.default_rng(0)
+    init = [rng.normal(size=shape) / 8 for shape in ((64, 128), (128,), (128, 10))]
+    module = tl.ScalarModuleDef(loss, init_params=init).instantiate(dtype="float32")
+    x = rng.normal(size=(700, 64)).astype("float32")
+    y = np.eye(10, dtype="float32")[rng.integers(0, 10, size=700)]
+    whole, receipt = module.mean_loss(tl.stack_samples(x, y), receipt=True)
+    assert receipt.micro_batch >= 8, "one by one would take thirty times as long"
+    other = rng.permutation(700)
+    for size in (1, 3, 50, 64, 699):
+        for order in (np.arange(700), other):
+            found = module.mean_loss(tl.stack_samples(x[order], y[order]), chunk_size=size, receipt=True)
+            assert found == (whole, receipt), size
+    first = module.mean_loss(tl.stack_samples(x[:37], y[:37]), receipt=True)[1]
+    rest = module.mean_loss(tl.stack_samples(x[37:], y[37:]), receipt=True)[1]
+    assert first.merge(rest) == receipt
+    """
+)
+
+
+@pytest.mark.parametrize("kernels", ["Haswell", "SkylakeX", None])
+def test_the_mean_does_not_depend_on_places_with_the_kernels_of_any_processor(kernels):
+    features = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
+    if kernels is not None and not any("AVX2" in x or "V3" in x or "AVX512" in x for x in features):
+        pytest.skip("this processor lacks the instructions of these kernels")
+    if kernels == "SkylakeX" and not any("AVX512" in x or "V4" in x for x in features):
+        pytest.skip("this processor lacks the instructions of these kernels")
+    environment = {k: v for k, v in os.environ.items() if k != "OPENBLAS_CORETYPE"}
+    if kernels is not None:
+        environment["OPENBLAS_CORETYPE"] = kernels
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
