@@ -19,7 +19,7 @@ from tl_arrayapi.runners.tracing import run_first
 __all__ = ["MappedLosses"]
 
 # How many samples one call takes: the most that fit into what caches hold, and fewer for the rest.
-_LADDER = (8192, 1024)
+_LADDER = (8192, 1024, 64)
 _BLOCK_NUMBERS = 2**20
 # With how many samples it is tried whether places matter: most losses round the last bits of a product away. And what
 # parameters are multiplied by, the second time: a loss that is sure of itself rounds all of them away.
