@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import tl_arrayapi as tl
-from tests.distributed.certificates import certificates
+from tests.distributed.certificates import certificates, cluster_over_tls
 from tl_arrayapi.cli import evaluate_command, main
 
 SOURCE = """
@@ -76,17 +76,9 @@ def test_processes_that_it_starts_give_the_same_bits(folder):
 
 
 def test_a_cluster_that_runs_gives_the_same_bits_over_tls(folder):
-    distributed = pytest.importorskip("distributed")
+    pytest.importorskip("distributed")
     own = certificates(folder / "own")
-    with distributed.LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=False,
-        protocol="tls://",
-        host="127.0.0.1",
-        security=own.security(),
-        dashboard_address="127.0.0.1:0",
-    ) as cluster:
+    with cluster_over_tls(own) as cluster:
         tls = ("--tls-ca", own.ca, "--tls-cert", own.cert, "--tls-key", own.key)
         found = told(call("--scheduler", cluster.scheduler_address, *tls))
     assert float(found["mean loss"]) == expected()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-__all__ = ["Certificates", "certificates"]
+__all__ = ["Certificates", "certificates", "cluster_over_tls"]
 
 
 @dataclass(frozen=True)
@@ -63,3 +63,18 @@ def certificates(folder: Path) -> Certificates:
     found.cert.write_bytes(signed("peer", key, authority=False).public_bytes(pem))
     found.key.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
     return found
+
+
+def cluster_over_tls(own: Certificates) -> Any:
+    """Return a cluster of one worker in this process whose peers speak TLS with one another."""
+    from distributed import LocalCluster
+
+    return LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tls://",
+        host="127.0.0.1",
+        security=own.security(),
+        dashboard_address="127.0.0.1:0",
+    )

@@ -106,40 +106,25 @@ def check_training(client):
 
 
 def name_of(value):
-    return value.strip("-_") if isinstance(value, str) else None
+    return value.strip("-_") if isinstance(value, str) else value.__name__
+
+
+CRASHES = [("Bundle-", "memory"), ("tl-losses-", "executing")]
+TRAINING = [("Version-", "memory"), ("tl-gradients-", "executing")]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["killed", "retired"])
-@pytest.mark.parametrize(("prefix", "state"), [*SENT, *WORK], ids=name_of)
-def test_a_worker_that_ends_at_any_step_of_a_mean_changes_no_bit(client, tmp_path, how, prefix, state):
+@pytest.mark.parametrize(
+    ("check", "prefix", "state", "how"),
+    [
+        *[(check_losses, *step, how) for step in (*SENT, *WORK) for how in ("killed", "retired")],
+        *[(check_gradients, *step, how) for step in MERGE for how in ("killed", "retired")],
+        *[(check_losses, *step, how) for step in CRASHES for how in ("crashed", "out of memory")],
+        *[(check_training, *step, how) for step in TRAINING for how in ("killed", "retired")],
+    ],
+    ids=name_of,
+)
+def test_a_worker_that_ends_at_any_step_changes_no_bit(client, tmp_path, check, prefix, state, how):
     with striking(client, tmp_path / "struck", how, prefix, state):
-        check_losses(client)
-    struck(tmp_path / "struck")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("how", ["killed", "retired"])
-@pytest.mark.parametrize(("prefix", "state"), MERGE, ids=name_of)
-def test_a_worker_that_ends_at_any_step_of_a_merge_changes_no_bit(client, tmp_path, how, prefix, state):
-    with striking(client, tmp_path / "struck", how, prefix, state):
-        check_gradients(client)
-    struck(tmp_path / "struck")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("how", ["crashed", "out of memory"])
-@pytest.mark.parametrize(("prefix", "state"), [("Bundle-", "memory"), ("tl-losses-", "executing")], ids=name_of)
-def test_a_worker_that_crashes_or_fills_its_memory_changes_no_bit(client, tmp_path, how, prefix, state):
-    with striking(client, tmp_path / "struck", how, prefix, state):
-        check_losses(client)
-    struck(tmp_path / "struck")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("how", ["killed", "retired"])
-@pytest.mark.parametrize(("prefix", "state"), [("Version-", "memory"), ("tl-gradients-", "executing")], ids=name_of)
-def test_a_worker_that_ends_while_it_trains_changes_no_bit(client, tmp_path, how, prefix, state):
-    with striking(client, tmp_path / "struck", how, prefix, state):
-        check_training(client)
+        check(client)
     struck(tmp_path / "struck")

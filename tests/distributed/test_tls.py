@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.distributed.certificates import certificates
+from tests.distributed.certificates import certificates, cluster_over_tls
 from tests.distributed.problems import bits, module, stacked
 from tl_arrayapi.cli.connection import Where
 from tl_arrayapi.distributed import loss_and_grads, mean_loss
@@ -20,17 +20,7 @@ def own(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cluster(own):
     """Give a cluster of one worker in this process whose peers speak TLS with one another."""
-    from distributed import LocalCluster
-
-    with LocalCluster(
-        n_workers=1,
-        threads_per_worker=1,
-        processes=False,
-        protocol="tls://",
-        host="127.0.0.1",
-        security=own.security(),
-        dashboard_address="127.0.0.1:0",
-    ) as found:
+    with cluster_over_tls(own) as found:
         yield found
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from tl_arrayapi.distributed.ahead import Ahead
 from tl_arrayapi.distributed.connection import Connection, lost_connection
-from tl_arrayapi.distributed.passes import SCATTERED_ABOVE, Ahead, Pass
+from tl_arrayapi.distributed.passes import SCATTERED_ABOVE, Pass
 from tl_arrayapi.distributed.runner import Job, Mergeable, Runner, Terms
 from tl_arrayapi.distributed.samples.piece import Source
 from tl_arrayapi.distributed.sizing import fewest_pieces

@@ -166,8 +166,9 @@ def mean_loss(
     finite and at least 0, make it ``sum(w * loss) / sum(w)``; a sample of weight 0 is left out. ``client`` is None
     (this process), a ``distributed.Client``, a cluster, or the address of a scheduler.
 
-    The loss is mapped over ``micro_batch`` samples at a time and compiled, whatever the module's backend; one that
-    cannot be traced runs once a sample, as all do with ``micro_batch=1``, whose losses are those of `forward`. The
+    The loss is mapped over ``micro_batch`` samples at a time and compiled, whatever the module's backend: over 8, or
+    each by itself, where the library's products depend on a sample's place among more. One that cannot be traced runs
+    once a sample, as all do with ``micro_batch=1``, whose losses are those of `forward`. The
     result is the same 64 bits for every number of workers and chunking, and in this process on a machine of the same
     kind: a sample's loss depends on parameters, sample and ``micro_batch`` alone, losses are added up as integers (see
     `exact`) and BLAS is held to one thread (by threadpoolctl: install it; since that thread is a whole process's, give

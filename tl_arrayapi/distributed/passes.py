@@ -12,11 +12,12 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from statistics import median
 from typing import Any, Generic, TypeVar
 
+from tl_arrayapi.distributed.ahead import Ahead
 from tl_arrayapi.distributed.connection import MOST_LOST, PAUSE, Connection, disconnected, lost_connection
 from tl_arrayapi.distributed.replica import Version
 from tl_arrayapi.distributed.runner import Job, Mergeable, Terms
@@ -26,7 +27,7 @@ from tl_arrayapi.distributed.tasks import Bundle, Found, Sent, Task, merged, wor
 from tl_arrayapi.errors import ClusterError
 from tl_arrayapi.module import ScalarModule
 
-__all__ = ["SCATTERED_ABOVE", "Ahead", "Pass"]
+__all__ = ["SCATTERED_ABOVE", "Pass"]
 
 _P = TypeVar("_P", bound=Mergeable)
 
@@ -38,41 +39,6 @@ _RETRIES = 1  # of a task that raised
 _MOST_KILLED = 2  # each time some four workers have died of it
 # A piece is slow that takes so many times as long as most, and a second more.
 _SLOW = 3
-
-
-@dataclass(frozen=True)
-class Ahead:
-    """A source whose pieces are made, with the futures of those that hold samples, by number."""
-
-    source: Source
-    made: Sequence[Piece]
-    futures: dict[int, Any]
-
-    @property
-    def total(self) -> int | None:
-        """The number of samples, None where only reading tells."""
-        return self.source.total
-
-    @property
-    def pieces(self) -> int:
-        """The number of pieces."""
-        return len(self.made)
-
-    @property
-    def sample_nbytes(self) -> int | None:
-        """The bytes of one sample's inputs."""
-        return self.source.sample_nbytes
-
-    def resized(self, size: int) -> Source:
-        """Return the same samples in pieces of about ``size``, none of which is sent."""
-        return self.source.resized(size)
-
-    def __iter__(self) -> Iterator[Piece]:
-        return iter(self.made)
-
-    def take(self, places: Sequence[int]) -> Piece:
-        """Return the piece of the samples at ``places``."""
-        return self.source.take(places)
 
 
 class Pass(Generic[_P]):
