@@ -66,6 +66,14 @@ def test_a_loss_that_is_sure_of_itself_does_not_hide_that_places_matter(monkeypa
         m.mapped_losses((np.linspace(0.3, 1.0, 64, dtype="float32"),), 64, steady=True)
 
 
+def test_trying_it_out_says_nothing_where_the_loss_is_not_defined_for_what_is_tried():
+    def loss(w, x):
+        return tl.array_namespace(w).log(w * x - 0.5)
+
+    m = tl.ScalarModuleDef(loss, init_params=[1.0]).instantiate(dtype="float64")
+    assert mean_loss(m, tl.stack_samples(np.full(100, 1.5))) == 0.0
+
+
 PROGRAM = textwrap.dedent(
     """
     import numpy as np

@@ -9,6 +9,8 @@ import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any
 
+import numpy
+
 from tl_arrayapi.autograd.compiled import Compiled
 from tl_arrayapi.autograd.transforms import checked_loss
 from tl_arrayapi.autograd.vectorize import vmap
@@ -74,7 +76,9 @@ class MappedLosses:
         """
         key = (rows, _kinds(columns))
         if key not in self._is_steady:
-            self._is_steady[key] = self._try_places(params, columns, rows)
+            # What is made up may be where a loss is not defined.
+            with numpy.errstate(all="ignore"):
+                self._is_steady[key] = self._try_places(params, columns, rows)
         if not self._is_steady[key]:
             raise UnsteadyError(
                 f"on {self._backend.name} the loss of a sample depends on its place among {rows}, in the last bits: "
