@@ -293,6 +293,10 @@ class Backend:
             block = flat[start : min(start + _HOST_BLOCK, count)]
             yield self.to_host(xp.astype(block, xp.float32) if wide else block)
 
+    def silenced(self) -> AbstractContextManager[Any]:
+        """Return what keeps NumPy, and libraries on top of it, from warning of overflow and of invalid values."""
+        return numpy.errstate(all="ignore")
+
     def from_host(self, array: Any, dtype: str | None = None, device: Any = None) -> Any:
         """Copy a NumPy array to the library, as ``dtype`` (its own where None), on ``device``.
 
