@@ -136,7 +136,7 @@ class MissingLibraryError(BackendError, ImportError):
 
 
 class UnsteadyError(BackendError):
-    """The loss of a sample depends, in its last bits, on the samples that are computed with it."""
+    """The loss of a sample depends, in its last bits, on its place among the samples that are computed with it."""
 
 
 class ClusterError(TLError, RuntimeError):

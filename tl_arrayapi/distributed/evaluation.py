@@ -58,8 +58,8 @@ def same_micro_batch(one: int | None, other: int | None) -> int | None:
     if one is None or other is None or one == other:
         return one or other
     raise UnsteadyError(
-        f"of some samples {one} and of others {other} can be computed at a time without that their places change bits: "
-        f"give micro_batch={min(one, other)}, or exact=False"
+        f"the losses of some samples were computed {one} at a time, and those of others {other}, since there may be no "
+        f"more of them before places among them change bits: give micro_batch={min(one, other)}, or exact=False"
     )
 
 

@@ -84,12 +84,12 @@ class MappedLosses:
                 "give micro_batch=1, or exact=False"
             )
         alike = self._alike.setdefault(key, {1: True})
-        ladder = []
-        for k in _rungs(rows):
-            if k == 1 or (k * rows <= columns[0].shape[0] and _fits(columns, k * rows)):
+        ladder = [1]
+        for k in reversed(_rungs(rows)[:-1]):
+            if k * rows <= columns[0].shape[0] and _fits(columns, k * rows):
                 if k not in alike:
-                    alike[k] = self._is_alike(params, columns, rows, k)
-                ladder += [k] * alike[k]
+                    alike[k] = self._is_alike(params, columns, rows, k, ladder[0])
+                ladder = [k] * alike[k] + ladder
         return self._joined([self._in_rows(params, x, rows) for x in self._blocks(columns, rows, ladder)], columns)
 
     def _in_rows(self, params: _Arrays, block: _Arrays, rows: int) -> Any:
@@ -132,11 +132,10 @@ class MappedLosses:
         blocks = next(k for k in _rungs(rows) if k == 1 or (k * rows <= _TRIED and _fits(columns, k * rows)))
         # Samples may be equal, and would then show nothing.
         tried = [self._scaled(self._taken(x, [i % count for i in range(blocks * rows)])) for x in columns]
-        unsure = [self._scaled(p, _UNSURE) for p in params]
         return all(
             # One call takes less time than many, which are what counts.
             self._keep(values, tried, rows, blocks) or self._keep(values, tried, rows, 1)
-            for values in (params, unsure)
+            for values in (params, self._unsure(params))
         )
 
     def _keep(self, params: _Arrays, columns: _Arrays, rows: int, blocks: int) -> bool:
@@ -160,17 +159,21 @@ class MappedLosses:
         few = [x[: _COMPARED * rows, ...] for x in columns]
         return blocks == 1 or _equal(found(few, 1), own[: _COMPARED * rows])
 
-    def _is_alike(self, params: _Arrays, columns: _Arrays, rows: int, k: int) -> bool:
-        """Say whether ``k`` micro-batches in one call have the bits that they have alone."""
+    def _is_alike(self, params: _Arrays, columns: _Arrays, rows: int, k: int, fewer: int) -> bool:
+        """Say whether ``k`` micro-batches in one call have the bits that they have in calls of ``fewer``."""
+        size = fewer * rows
         block = [x[: k * rows, ...] for x in columns]
-        together = self._on_host(self._in_rows(params, block, rows))
-        return all(
-            _equal(
-                together[low : low + rows],
-                self._on_host(self._in_rows(params, [x[low : low + rows, ...] for x in block], rows)),
-            )
-            for low in (0, k // 2 * rows, (k - 1) * rows)
-        )
+        with self._backend.silenced():
+            for values in (params, self._unsure(params)):
+                together = self._on_host(self._in_rows(values, block, rows))
+                for low in (0, k // (2 * fewer) * size, k // fewer * size - size):
+                    apart = self._in_rows(values, [x[low : low + size, ...] for x in block], rows)
+                    if not _equal(together[low : low + size], self._on_host(apart)):
+                        return False
+        return True
+
+    def _unsure(self, params: _Arrays) -> _Arrays:
+        return [self._scaled(p, _UNSURE) for p in params]
 
     def _scaled(self, x: Any, factor: float = 1.0) -> Any:
         """Return ``x`` times ``factor``, and each row times a number of its own besides, from 1 down to a half."""
