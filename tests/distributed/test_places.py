@@ -66,6 +66,16 @@ def test_a_loss_that_is_sure_of_itself_does_not_hide_that_places_matter(monkeypa
         m.mapped_losses((np.linspace(0.3, 1.0, 64, dtype="float32"),), 64, steady=True)
 
 
+@pytest.mark.parametrize(("w", "x"), [(0.0, 3.0), (2.0, 0.0)])
+def test_zeros_do_not_hide_that_places_matter(monkeypatch, w, x):
+    m = tl.ScalarModuleDef(lambda w, x: w * x, init_params=[w]).instantiate(dtype="float64")
+    computing_by_place(monkeypatch, 8)
+    mean_loss(m, tl.stack_samples(np.full(100, x)))
+    m.set_params([np.asarray(2.0)])
+    found, receipt = mean_loss(m, tl.stack_samples(np.arange(100.0)), receipt=True)
+    assert (found, receipt.micro_batch) == (99.0, 8)
+
+
 def test_trying_it_out_says_nothing_where_the_loss_is_not_defined_for_what_is_tried():
     def loss(w, x):
         return tl.array_namespace(w).log(w * x - 0.5)

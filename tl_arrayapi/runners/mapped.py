@@ -22,10 +22,12 @@ __all__ = ["MappedLosses"]
 _LADDER = (8192, 1024, 64)
 _BLOCK_NUMBERS = 2**20
 # With how many samples it is tried whether places matter: most losses round the last bits of a product away. How many
-# micro-batches of them are computed one by one, too. And what parameters are multiplied by, the second time: a loss
-# that is sure of itself rounds all of them away.
+# micro-batches of them are computed one by one, too. What parameters are multiplied by, the second time: a loss that is
+# sure of itself rounds all of them away. And in place of zeros, which hide what is done with them, that time: numbers
+# up to that factor, this many of them.
 _TRIED, _COMPARED = 1024, 8
 _UNSURE = 0.25
+_MADE_UP = 1009
 
 _Arrays = Sequence[Any]
 
@@ -134,8 +136,8 @@ class MappedLosses:
         tried = [self._scaled(self._taken(x, [i % count for i in range(blocks * rows)])) for x in columns]
         return all(
             # One call takes less time than many, which are what counts.
-            self._keep(values, tried, rows, blocks) or self._keep(values, tried, rows, 1)
-            for values in (params, self._unsure(params))
+            self._keep(*given, rows, blocks) or self._keep(*given, rows, 1)
+            for given in ((params, tried), (self._unsure(params), self._without_zeros(tried)))
         )
 
     def _keep(self, params: _Arrays, columns: _Arrays, rows: int, blocks: int) -> bool:
@@ -164,16 +166,29 @@ class MappedLosses:
         size = fewer * rows
         block = [x[: k * rows, ...] for x in columns]
         with self._backend.silenced():
-            for values in (params, self._unsure(params)):
-                together = self._on_host(self._in_rows(values, block, rows))
+            for values, samples in ((params, block), (self._unsure(params), self._without_zeros(block))):
+                together = self._on_host(self._in_rows(values, samples, rows))
                 for low in (0, k // (2 * fewer) * size, k // fewer * size - size):
-                    apart = self._in_rows(values, [x[low : low + size, ...] for x in block], rows)
+                    apart = self._in_rows(values, [x[low : low + size, ...] for x in samples], rows)
                     if not _equal(together[low : low + size], self._on_host(apart)):
                         return False
         return True
 
     def _unsure(self, params: _Arrays) -> _Arrays:
-        return [self._scaled(p, _UNSURE) for p in params]
+        return self._without_zeros([self._scaled(p, _UNSURE) for p in params])
+
+    def _without_zeros(self, arrays: _Arrays) -> _Arrays:
+        """Return ``arrays`` with small positive numbers where they are zero."""
+        xp = self._backend.namespace
+        found = []
+        for x in arrays:
+            if xp.isdtype(x.dtype, ("real floating", "complex floating")):
+                device = self._backend.device_of(x)
+                places = xp.arange(math.prod(x.shape), **({} if device is None else {"device": device}))
+                made_up = xp.astype(places % _MADE_UP + 1, x.dtype) * (_UNSURE / _MADE_UP)
+                x = xp.where(x == 0, xp.reshape(made_up, x.shape), x)
+            found.append(x)
+        return found
 
     def _scaled(self, x: Any, factor: float = 1.0) -> Any:
         """Return ``x`` times ``factor``, and each row times a number of its own besides, from 1 down to a half."""
