@@ -19,7 +19,7 @@ from tl_arrayapi.distributed.cluster import OnCluster
 from tl_arrayapi.distributed.costs import Costs
 from tl_arrayapi.distributed.environment import one_thread, own_scheduler
 from tl_arrayapi.distributed.evaluation import ExactLosses, PlainLosses
-from tl_arrayapi.distributed.replica import Replica, Version
+from tl_arrayapi.distributed.replica import Replica, Version, forget_loaded
 from tl_arrayapi.distributed.runner import Terms
 from tl_arrayapi.distributed.samples import open_samples
 from tl_arrayapi.distributed.samples.chunk import Chunk
@@ -86,6 +86,7 @@ def _timed(load: Load, replica: Replica, version: Version) -> _Timed:
     with one_thread(), own_scheduler():
         small = min(load.chunk, load.micro_batch * 16)
         chunk = load.made_up(small)
+        forget_loaded()  # or there may be nothing to set up
         setup = _seconds(lambda: _run(replica, version, load, chunk))
         steady = min(_seconds(lambda: _run(replica, version, load, chunk)) for _ in range(3))
         count = min(load.chunk, max(small, int(small * _ENOUGH / max(steady, 1e-6))))
