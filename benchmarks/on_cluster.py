@@ -278,6 +278,10 @@ def cores_seconds() -> float:
     return sum(t.user + t.system for t in times)
 
 
+def _nothing(number: int) -> int:
+    return number
+
+
 def processor_time(rounds: int) -> dict[str, Any]:
     """Compare the processor time of logistic regression's mean loss over 64 chunks of files with one pass by NumPy."""
     from tl_arrayapi.distributed import mean_loss
@@ -303,9 +307,11 @@ def processor_time(rounds: int) -> dict[str, Any]:
             "NumPy by chunks": lambda: by_chunks(paths),
             "exact": lambda: mean_loss(module, paths, client, chunk_size=size),
             "fast": lambda: mean_loss(module, paths, client, chunk_size=size, exact=False),
+            "exact, chunks as they suit": lambda: mean_loss(module, paths, client),
             "in process": lambda: mean_loss(module, paths, chunk_size=size),
         }
         _checked(steps, by_chunks(paths))
+        steps["Dask, tasks that do nothing"] = lambda: client.gather(client.map(_nothing, range(CHUNKS), pure=False))
         found: dict[str, list[float]] = {name: [] for name in steps}
         for _ in range(rounds):
             for name, step in steps.items():

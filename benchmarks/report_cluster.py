@@ -16,6 +16,7 @@ __all__ = ["render"]
 TITLES = {
     "exact": "tl_arrayapi, exact",
     "fast": "tl_arrayapi, fast",
+    "exact, chunks as they suit": "tl_arrayapi, exact, in chunks and tasks as they suit",
     "in process": "tl_arrayapi, exact, in this process",
     "mean_loss": "tl_arrayapi, exact, in this process",
     "mean by hand": "Dask by hand: losses by block, and their mean",
@@ -27,6 +28,7 @@ TITLES = {
     "2 bare": "two bare processes",
     "2 workers": "two workers of a cluster",
     "NumPy": "NumPy, plain",
+    "Dask, tasks that do nothing": "Dask: as many tasks that do nothing, and no rows",
     "NumPy by chunks": "NumPy by an expert's hand: in place, by chunks of a mapped file",
     "dask-ml": "dask_ml.metrics.mean_squared_error",
     "scikit-learn": "sklearn.metrics.mean_squared_error, in this process",
