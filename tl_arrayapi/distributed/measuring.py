@@ -134,6 +134,12 @@ def _resident(field: str) -> int:
     return 0
 
 
+def _unused() -> int:
+    """Return the bytes of memory of a process that keeps nothing of what was measured."""
+    forget_loaded()
+    return _resident("VmRSS")
+
+
 def _reset_peak() -> None:
     peak = Path("/proc/self/clear_refs")
     if peak.exists():
@@ -178,7 +184,7 @@ def measure_cluster(module: ScalarModule, load: Load, runner: OnCluster) -> Cost
         sample=median(x.sample for x in timed),
         setup=median(x.setup for x in timed),
         # With what all this has left behind: allocators keep some of what they had.
-        base=max(client.run(_resident, "VmRSS").values()),
+        base=max(client.run(_unused).values()),
         workspace=max(x.workspace for x in timed),
         cores=_cores(client),
     )

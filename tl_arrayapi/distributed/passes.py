@@ -22,7 +22,7 @@ from tl_arrayapi.distributed.connection import MOST_LOST, PAUSE, Connection, dis
 from tl_arrayapi.distributed.replica import Version
 from tl_arrayapi.distributed.runner import Job, Mergeable, Terms
 from tl_arrayapi.distributed.samples.piece import Piece, Source
-from tl_arrayapi.distributed.sizing import fan_in, pieces_to_time, pieces_together, window_pieces
+from tl_arrayapi.distributed.sizing import FETCHED_AT_ONCE, fan_in, pieces_to_time, pieces_together, window_pieces
 from tl_arrayapi.distributed.tasks import Bundle, Found, Sent, Task, merged, worked
 from tl_arrayapi.errors import ClusterError
 from tl_arrayapi.module import ScalarModule
@@ -33,7 +33,6 @@ _P = TypeVar("_P", bound=Mergeable)
 
 SCATTERED_ABOVE = 2**14
 """Bytes of a piece above which it does not travel in a task."""
-_FETCHED_AT_ONCE = 8
 _RECENT = 64
 _RETRIES = 1  # of a task that raised
 _MOST_KILLED = 2  # each time some four workers have died of it
@@ -64,7 +63,7 @@ class Pass(Generic[_P]):
         self._lost_before = connection.lost
         # Of pieces whose number is not known each may take its maker long: those that are there do not wait for more.
         self._joins = terms.together and source.pieces is not None
-        self._merged_at_once = fan_in(source.pieces or _FETCHED_AT_ONCE, self._version.nbytes)
+        self._merged_at_once = fan_in(source.pieces or FETCHED_AT_ONCE, self._version.nbytes)
         self._open: dict[Sent, None] = {}  # pieces whose values are not here yet
         self._tasks: dict[str, Task] = {}
         self._fetchable: list[Task] = []  # finished, and waiting to come here
@@ -283,7 +282,7 @@ class Pass(Generic[_P]):
         self._fetchable += finished
         # Values are small, or merged: many come at the cost of one. The first is looked at at once, for it may tell
         # that nothing will come of all this.
-        at_once = 1 if self._is_timing else _FETCHED_AT_ONCE
+        at_once = 1 if self._is_timing else FETCHED_AT_ONCE
         if ended and self._tasks and self._total is not None and len(self._fetchable) < at_once:
             return
         fetchable, self._fetchable = self._fetchable, []

@@ -17,6 +17,7 @@ from tl_arrayapi.distributed.samples.sequences import Rows
 from tl_arrayapi.distributed.samples.table import Tables
 from tl_arrayapi.distributed.simulate import simulate
 from tl_arrayapi.distributed.sizing import (
+    FETCHED_AT_ONCE,
     chunk_samples,
     fewest_pieces,
     pieces_to_time,
@@ -156,7 +157,8 @@ def _predicted(
     work = Work(total, -(-total // tasks), sent=sent, read=read, parameters=parameters if others else 0)
     found = simulate(work, costs, workers or 1)
     window = window_pieces(workers or 1, load.chunk * sent)
-    held = min(window, pieces) / (workers or 1) if sent else 1
+    # Those that are done are held, too, until their values are fetched, many at once.
+    held = min(window + FETCHED_AT_ONCE / 2, pieces) / (workers or 1) if sent else 1
     leaves = round(total * sent + work.parameters)
     return Prediction(
         workers=workers or 1,

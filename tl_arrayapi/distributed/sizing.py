@@ -9,7 +9,19 @@ from tl_arrayapi.distributed.costs import Costs
 from tl_arrayapi.distributed.partition import chunk_size
 from tl_arrayapi.distributed.samples.piece import Source
 
-__all__ = ["chunk_samples", "fan_in", "fewest_pieces", "pieces_to_time", "pieces_together", "suited", "window_pieces"]
+__all__ = [
+    "FETCHED_AT_ONCE",
+    "chunk_samples",
+    "fan_in",
+    "fewest_pieces",
+    "pieces_to_time",
+    "pieces_together",
+    "suited",
+    "window_pieces",
+]
+
+FETCHED_AT_ONCE = 8
+"""How many small values come to the client at the cost of one."""
 
 _DEFAULT = Costs()
 
