@@ -59,20 +59,37 @@ def test_another_loss_or_other_options_are_loaded_anew(other):
     assert loaded(received(other), other)[0] is not own
 
 
-def test_modules_that_were_imported_again_are_loaded_anew(tmp_path, monkeypatch):
-    file = tmp_path / "loss_of_test_replica.py"
-    file.write_text("def loss(w, x):\n    return w * x\n")
+LOSS = """
+def loss(w, x):
+    from numbers_of_test_replica import factor
+    return factor * w * x
+"""
+
+
+@pytest.mark.parametrize("again", ["loss_of_test_replica", "numbers_of_test_replica"])
+def test_modules_that_were_imported_again_are_loaded_anew(tmp_path, monkeypatch, again):
     monkeypatch.syspath_prepend(tmp_path)
-    module = importlib.import_module("loss_of_test_replica")
-    m = tl.ScalarModuleDef(module.loss, init_params=[2.0]).instantiate(dtype="float64")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    sources = {"loss_of_test_replica": LOSS, "numbers_of_test_replica": "factor = 1"}
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_text(source)
+
+    def found():
+        loss = importlib.import_module("loss_of_test_replica").loss
+        m = tl.ScalarModuleDef(loss, init_params=[2.0]).instantiate(dtype="float64")
+        return loaded(received(m), m)
+
     try:
-        assert loaded(received(m), m)[1] == 2.0
-        file.write_text("def loss(w, x):\n    return 1000 * w * x\n")
-        importlib.reload(module)
-        m = tl.ScalarModuleDef(module.loss, init_params=[2.0]).instantiate(dtype="float64")
-        assert loaded(received(m), m)[1] == 2000.0
+        assert found()[1] == 2.0
+        kept = found()[0]
+        assert found()[0] is kept
+        new = sources[again].replace("factor = 1", "factor = 1000").replace("factor * w", "1000 * w")
+        (tmp_path / f"{again}.py").write_text(new)
+        importlib.reload(sys.modules[again])
+        assert found()[1] == 2000.0
     finally:
-        del sys.modules["loss_of_test_replica"]
+        for name in sources:
+            sys.modules.pop(name, None)
 
 
 def test_only_the_last_few_are_kept():

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -63,8 +63,8 @@ class Version:
 
 @dataclass(frozen=True, eq=False)
 class _Loaded:
-    """Hold a module, the bytes and settings that it was loaded from, and what was imported then: its code may refer to
-    any of it.
+    """Hold a module, the bytes and settings that it was loaded from, and what was imported when it was loaded, or kept:
+    its code may refer to any of it.
     """
 
     module: ScalarModule
@@ -93,8 +93,9 @@ def forget_loaded() -> None:
 
 
 def _keep(loaded: _Loaded) -> None:
-    if loaded.is_worth_keeping:
-        _idle.append(loaded)
+    if loaded.is_worth_keeping and loaded.is_current:
+        # A loss may import modules when it is traced.
+        _idle.append(replace(loaded, imported=_imported()))
 
 
 def _taken(source: tuple[bytes, Settings]) -> _Loaded | None:
