@@ -19,7 +19,7 @@ from tl_arrayapi.distributed.cluster import OnCluster
 from tl_arrayapi.distributed.costs import Costs
 from tl_arrayapi.distributed.environment import one_thread, own_scheduler
 from tl_arrayapi.distributed.evaluation import ExactLosses, PlainLosses
-from tl_arrayapi.distributed.replica import Replica, Version, forget_loaded
+from tl_arrayapi.distributed.replica import Replica, Version
 from tl_arrayapi.distributed.runner import Terms
 from tl_arrayapi.distributed.samples import open_samples
 from tl_arrayapi.distributed.samples.chunk import Chunk
@@ -86,7 +86,6 @@ def _timed(load: Load, replica: Replica, version: Version) -> _Timed:
     with one_thread(), own_scheduler():
         small = min(load.chunk, load.micro_batch * 16)
         chunk = load.made_up(small)
-        forget_loaded()  # or there may be nothing to set up
         setup = _seconds(lambda: _run(replica, version, load, chunk))
         steady = min(_seconds(lambda: _run(replica, version, load, chunk)) for _ in range(3))
         count = min(load.chunk, max(small, int(small * _ENOUGH / max(steady, 1e-6))))
@@ -134,12 +133,6 @@ def _resident(field: str) -> int:
     return 0
 
 
-def _unused() -> int:
-    """Return the bytes of memory of a process that keeps nothing of what was measured."""
-    forget_loaded()
-    return _resident("VmRSS")
-
-
 def _reset_peak() -> None:
     peak = Path("/proc/self/clear_refs")
     if peak.exists():
@@ -184,7 +177,7 @@ def measure_cluster(module: ScalarModule, load: Load, runner: OnCluster) -> Cost
         sample=median(x.sample for x in timed),
         setup=median(x.setup for x in timed),
         # With what all this has left behind: allocators keep some of what they had.
-        base=max(client.run(_unused).values()),
+        base=max(client.run(_resident, "VmRSS").values()),
         workspace=max(x.workspace for x in timed),
         cores=_cores(client),
     )

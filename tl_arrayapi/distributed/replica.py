@@ -1,21 +1,16 @@
 """A module on its way to workers: what stays the same is pickled once and loaded once in each process, parameters go
 once for each version.
 
-A process keeps the last few small modules that it loaded, with the programs that they have compiled, for whoever brings
-the same bytes next; see `forget_loaded`. Nothing here knows a cluster: whoever moves a replica moves its bytes.
+Nothing here knows a cluster: whoever moves a replica moves its bytes.
 """
 
 import importlib
-import math
 import pickle
-import sys
 import threading
-import weakref
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -26,11 +21,7 @@ from tl_arrayapi.distributed.environment import Settings, fingerprint, keep_free
 from tl_arrayapi.errors import ClusterError
 from tl_arrayapi.module import ScalarModule
 
-__all__ = ["Replica", "Version", "forget_loaded"]
-
-# How many loaded modules a process keeps that nobody uses, and of how many parameters and bytes: what was compiled for
-# them may hold as much again.
-_KEPT, _KEPT_NUMBERS, _KEPT_BYTES = 4, 2**21, 2**20
+__all__ = ["Replica", "Version"]
 
 
 @dataclass(frozen=True)
@@ -59,62 +50,6 @@ class Version:
             arrays = [options.library.from_host(x, options.dtype, options.device) for x in self.values]
         module.adopt(arrays)
         module.steps_done = self.steps_done
-
-
-@dataclass(frozen=True, eq=False)
-class _Loaded:
-    """Hold a module, the bytes and settings that it was loaded from, and what was imported when it was loaded, or kept:
-    its code may refer to any of it.
-    """
-
-    module: ScalarModule
-    source: tuple[bytes, Settings]
-    imported: dict[str, Any]
-
-    @property
-    def is_worth_keeping(self) -> bool:
-        """Whether it is small, and as good as new: a loss that could not be mapped once is not tried again."""
-        numbers = sum(map(math.prod, self.module.param_shapes))
-        return numbers <= _KEPT_NUMBERS and len(self.source[0]) <= _KEPT_BYTES and self.module.is_mapped
-
-    @property
-    def is_current(self) -> bool:
-        """Whether nothing that was imported when it was loaded was imported anew since."""
-        now = _imported()
-        return all(now.get(name) is spec for name, spec in self.imported.items())
-
-
-_idle: deque[_Loaded] = deque(maxlen=_KEPT)
-
-
-def forget_loaded() -> None:
-    """Let go of the modules that this process keeps and nobody uses: the next replica loads its own."""
-    _idle.clear()
-
-
-def _keep(loaded: _Loaded) -> None:
-    if loaded.is_worth_keeping and loaded.is_current:
-        # A loss may import modules when it is traced.
-        _idle.append(replace(loaded, imported=_imported()))
-
-
-def _taken(source: tuple[bytes, Settings]) -> _Loaded | None:
-    """Return a module that was loaded from ``source`` and that nobody uses; it is the caller's until `_keep`."""
-    for loaded in list(_idle):
-        if loaded.source == source:
-            try:
-                _idle.remove(loaded)
-            except ValueError:  # another thread was faster
-                continue
-            if loaded.is_current:
-                return loaded
-    return None
-
-
-def _imported() -> dict[str, Any]:
-    """Return the specs of the modules that are imported, which are others after a reload."""
-    # A copy: another thread may import something.
-    return {name: getattr(module, "__dict__", {}).get("__spec__") for name, module in sys.modules.copy().items()}
 
 
 class Replica:
@@ -168,12 +103,6 @@ class Replica:
     def _module(self) -> ScalarModule:
         self._settings.apply()
         keep_freed_memory()
-        source = self._blob, self._settings
-        loaded = _taken(source) or _Loaded(self._load(), source, _imported())
-        weakref.finalize(self, _keep, loaded).atexit = False
-        return loaded.module
-
-    def _load(self) -> ScalarModule:
         try:
             definition, options, flags = pickle.loads(self._blob)
         except Exception as error:
