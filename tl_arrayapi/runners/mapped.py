@@ -23,11 +23,10 @@ _LADDER = (8192, 1024, 64)
 _BLOCK_NUMBERS = 2**20
 # With how many samples it is tried whether places matter: most losses round the last bits of a product away. How many
 # micro-batches of them are computed one by one, too. What parameters are multiplied by, the second time: a loss that is
-# sure of itself rounds all of them away. And in place of zeros, which hide what is done with them, that time: numbers
-# up to that factor, this many of them.
+# sure of itself rounds all of them away. That time there are numbers up to that factor in place of zeros, too, which
+# hide what is done with them.
 _TRIED, _COMPARED = 1024, 8
 _UNSURE = 0.25
-_MADE_UP = 1009
 
 _Arrays = Sequence[Any]
 
@@ -180,25 +179,22 @@ class MappedLosses:
     def _without_zeros(self, arrays: _Arrays) -> _Arrays:
         """Return ``arrays`` with small positive numbers where they are zero."""
         xp = self._backend.namespace
-        found = []
-        for x in arrays:
-            if xp.isdtype(x.dtype, ("real floating", "complex floating")):
-                device = self._backend.device_of(x)
-                places = xp.arange(math.prod(x.shape), **({} if device is None else {"device": device}))
-                made_up = xp.astype(places % _MADE_UP + 1, x.dtype) * (_UNSURE / _MADE_UP)
-                x = xp.where(x == 0, xp.reshape(made_up, x.shape), x)
-            found.append(x)
-        return found
+        return [xp.where(x == 0, self._falling(x, _UNSURE), x) if self._is_inexact(x) else x for x in arrays]
 
     def _scaled(self, x: Any, factor: float = 1.0) -> Any:
         """Return ``x`` times ``factor``, and each row times a number of its own besides, from 1 down to a half."""
-        xp = self._backend.namespace
-        if not xp.isdtype(x.dtype, ("real floating", "complex floating")):
-            return x
-        count, device = x.shape[0] if x.ndim else 1, self._backend.device_of(x)
+        return x * self._falling(x, factor) if self._is_inexact(x) else x
+
+    def _falling(self, x: Any, highest: float) -> Any:
+        """Return a number for each row of ``x``, from ``highest`` down to half of that."""
+        xp, device = self._backend.namespace, self._backend.device_of(x)
+        count = x.shape[0] if x.ndim else 1
         where = {} if device is None else {"device": device}
-        scales = xp.asarray([factor * (1 - i / (2 * count)) for i in range(count)], dtype=x.dtype, **where)
-        return x * xp.reshape(scales, (count, *[1] * (x.ndim - 1)) if x.ndim else ())
+        numbers = xp.asarray([highest * (1 - i / (2 * count)) for i in range(count)], dtype=x.dtype, **where)
+        return xp.reshape(numbers, (count, *[1] * (x.ndim - 1)) if x.ndim else ())
+
+    def _is_inexact(self, x: Any) -> bool:
+        return bool(self._backend.namespace.isdtype(x.dtype, ("real floating", "complex floating")))
 
     def _on_host(self, losses: Any) -> list[float]:
         xp = self._backend.namespace
