@@ -33,7 +33,7 @@ from tl_arrayapi.optim.checks import nonnegative
 from tl_arrayapi.optim.optimizer import Optimizer
 from tl_arrayapi.options import Options
 from tl_arrayapi.parameters import Parameters
-from tl_arrayapi.runners import CompiledRunner, EagerRunner, MappedGradients, MappedLosses, Problem, Runner
+from tl_arrayapi.runners import CompiledRunner, EagerRunner, Findings, MappedGradients, MappedLosses, Problem, Runner
 
 __all__ = ["ScalarModule", "ScalarModuleDef"]
 
@@ -142,6 +142,7 @@ class ScalarModule(Parameters):
         self._requires_grad = list(flags) if flags is not None else [options.requires_grad_by_default] * self._count
         shapes = definition.input_shapes
         self._input_slots = None if shapes is None else self._slots_of(shapes)
+        self._findings: Findings | None = None
         self._is_mapped = True  # until the loss turns out to be one that cannot be mapped over samples
         self._takes_key: bool = definition.signature.takes_key
         self._without_key = {"key": None} if self._takes_key else {}
@@ -318,13 +319,28 @@ class ScalarModule(Parameters):
             self._is_mapped = False
             raise
 
+    def share_findings(self, findings: Findings) -> None:
+        """Take from ``findings``, and add to it, what `mapped_losses` tries out of the library; before it is used.
+
+        >>> import numpy, tl_arrayapi as tl
+        >>> from tl_arrayapi.runners import Findings
+        >>> findings, columns = Findings(), (numpy.ones(64),)
+        >>> for w in (2.0, 3.0):  # what is found out with the first is known to the second
+        ...     module = tl.ScalarModuleDef(lambda w, x: w * x, init_params=[w]).instantiate(dtype="float64")
+        ...     module.share_findings(findings)
+        ...     print(module.mapped_losses(columns, 64, steady=True)[0])
+        2.0
+        3.0
+        """
+        self._findings = findings
+
     def _one_by_one(self, columns: Sequence[Any]) -> Any:
         count = columns[0].shape[0]
         return self.backend.namespace.stack([self.forward(tuple(x[i, ...] for x in columns)) for i in range(count)])
 
     @cached_property
     def _mapped(self) -> MappedLosses:
-        return MappedLosses(self._problem, self._without_key, fast_kernels=self._has_compilers)
+        return MappedLosses(self._problem, self._without_key, self._findings, fast_kernels=self._has_compilers)
 
     @property
     def _has_compilers(self) -> bool:

@@ -13,6 +13,7 @@ from tests.distributed.problems import module, samples
 from tl_arrayapi.distributed import loss_and_grads, mean_loss
 from tl_arrayapi.distributed.evaluation import same_micro_batch
 from tl_arrayapi.errors import UnsteadyError
+from tl_arrayapi.runners.findings import Findings, Steadiness
 from tl_arrayapi.runners.mapped import MappedLosses
 
 
@@ -145,3 +146,76 @@ def test_calls_of_more_samples_that_change_few_bits_are_given_up(monkeypatch):
     sizes.clear()
     assert mean_loss(m, samples, micro_batch=8, chunk_size=9000) == 8999.0
     assert max(sizes) == 1024
+
+
+def shared(findings, w=2.0, factor=1.0, dtype="float64"):
+    m = tl.ScalarModuleDef(lambda w, x: factor * w * x, init_params=[w]).instantiate(dtype=dtype)
+    m.share_findings(findings)
+    return m
+
+
+def counted(monkeypatch):
+    """Return a list to which what is tried is added."""
+    tried = []
+    for name in ("_try_places", "_is_alike"):
+        method = getattr(MappedLosses, name)
+        monkeypatch.setattr(MappedLosses, name, lambda *args, m=method, n=name: tried.append(n) or m(*args))
+    return tried
+
+
+def test_what_was_tried_of_a_program_is_known_to_other_modules_with_the_same(monkeypatch):
+    tried, findings, rows = counted(monkeypatch), Findings(), tl.stack_samples(np.arange(2000.0))
+    assert mean_loss(shared(findings), rows, chunk_size=2000) == 1999.0
+    assert tried == ["_try_places", "_is_alike"]
+    assert mean_loss(shared(findings, w=4.0), rows, chunk_size=2000) == 2 * 1999.0
+    assert len(tried) == 2
+    assert mean_loss(shared(findings), tl.stack_samples(np.arange(9000.0)), chunk_size=9000) == 8999.0
+    assert tried == ["_try_places", "_is_alike", "_is_alike"]
+    # Neither another loss, nor samples of another kind, nor parameters of another dtype.
+    for m, x in (
+        (shared(findings, factor=3.0), np.arange(64.0)),
+        (shared(findings, dtype="float32"), np.arange(64, dtype="float32")),
+        (shared(findings), np.arange(64)),
+    ):
+        tried.clear()
+        mean_loss(m, tl.stack_samples(x))
+        assert tried == ["_try_places"]
+
+
+def test_a_program_in_which_places_matter_is_known_too(monkeypatch):
+    computing_by_place(monkeypatch, 8)
+    tried, findings, rows = counted(monkeypatch), Findings(), tl.stack_samples(np.arange(100.0))
+    assert mean_loss(shared(findings), rows, receipt=True)[1].micro_batch == 8
+    assert tried == ["_try_places", "_try_places", "_is_alike"]
+    assert mean_loss(shared(findings), rows, receipt=True)[1].micro_batch == 8
+    assert tried == ["_try_places", "_try_places", "_is_alike"]
+
+
+@pytest.mark.parametrize("w", [np.nan, np.inf])
+def test_what_was_tried_where_all_is_nan_does_not_count(monkeypatch, w):
+    findings, rows = Findings(), tl.stack_samples(np.arange(1.0, 9001.0))
+    computing_by_place(monkeypatch, 8)
+    m = shared(findings, w=w)
+    assert not np.isfinite(mean_loss(m, rows, chunk_size=9000))
+    m.set_params([np.asarray(2.0)])
+    for each in (m, shared(findings)):
+        assert mean_loss(each, rows, receipt=True)[1].micro_batch == 8
+
+
+def test_of_a_loss_with_arrays_of_its_own_nothing_is_known_to_others(monkeypatch):
+    tried, findings, rows = counted(monkeypatch), Findings(), tl.stack_samples(np.arange(64.0))
+    for own in (np.zeros(()), np.ones(())):
+        m = tl.ScalarModuleDef(lambda w, x, own=own: own * w * x, init_params=[2.0]).instantiate(dtype="float64")
+        m.share_findings(findings)
+        mean_loss(m, rows)
+    assert tried == ["_try_places"] * 2
+
+
+def test_findings_are_of_the_last_programs():
+    findings = Findings()
+    for i in range(100):
+        findings.add(str(i), Steadiness(is_steady=True))
+    assert [i for i in range(100) if findings.get(str(i))] == list(range(36, 100))
+    mine = findings.get("99")
+    mine.alike[16] = True
+    assert findings.get("99").alike == {1: True}

@@ -20,8 +20,12 @@ from tl_arrayapi.definition import Initial
 from tl_arrayapi.distributed.environment import Settings, fingerprint, keep_freed_memory
 from tl_arrayapi.errors import ClusterError
 from tl_arrayapi.module import ScalarModule
+from tl_arrayapi.runners import Findings
 
 __all__ = ["Replica", "Version"]
+
+# What modules of this process have tried out of libraries, by what else may change bits.
+_findings: dict[tuple[Settings, str], Findings] = {}
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ class Replica:
             ) from error
         module = ScalarModule(definition, options, Initial())
         module.requires_grad = flags
+        module.share_findings(_findings.setdefault((self._settings, options.matmul_precision), Findings()))
         return module
 
     @cached_property

@@ -13,6 +13,9 @@ from tl_arrayapi.autograd.compiled import Compiled
 from tl_arrayapi.autograd.transforms import checked_loss
 from tl_arrayapi.autograd.vectorize import vmap
 from tl_arrayapi.errors import UnsteadyError
+from tl_arrayapi.graph.graph_json import to_json
+from tl_arrayapi.graph.plain import plain
+from tl_arrayapi.runners.findings import Findings, Steadiness
 from tl_arrayapi.runners.runner import Problem
 from tl_arrayapi.runners.tracing import run_first
 
@@ -32,9 +35,14 @@ _Arrays = Sequence[Any]
 
 
 class MappedLosses:
-    """Compute the losses of stacked samples; what cannot be traced or mapped raises as `vmap` and `compile` do."""
+    """Compute the losses of stacked samples; what cannot be traced or mapped raises as `vmap` and `compile` do.
 
-    def __init__(self, problem: Problem, keywords: dict[str, Any], *, fast_kernels: bool) -> None:
+    What is tried out of a program goes to ``findings``, and comes from there where it is known of the same one.
+    """
+
+    def __init__(
+        self, problem: Problem, keywords: dict[str, Any], findings: Findings | None, *, fast_kernels: bool
+    ) -> None:
         count = len(problem.shapes)
 
         def loss(*arguments: Any) -> Any:
@@ -52,10 +60,10 @@ class MappedLosses:
         self._backend = problem.xp.backend
         self._steady = Compiled(mapped(2), reassociate=False)
         self._fast = Compiled(mapped(1), fast_kernels=fast_kernels)
-        # Of samples of a kind, in so many rows: whether places do not matter.
-        self._is_steady: dict[Hashable, bool] = {}
-        # And which numbers of micro-batches in one call give the bits that one gives.
-        self._alike: dict[Hashable, dict[int, bool]] = {}
+        self._findings, self._is_shared = findings or Findings(), findings is not None
+        # Of samples of a kind, in so many rows: the text of the program, None where nobody else has it, and what is
+        # known of it.
+        self._known: dict[Hashable, tuple[str | None, Steadiness]] = {}
         self._ran: set[Hashable] = set()
 
     def fast(self, params: _Arrays, columns: _Arrays, rows: int) -> Any:
@@ -75,30 +83,38 @@ class MappedLosses:
         Raises `UnsteadyError` where the library's functions do not work so.
         """
         key = (rows, _kinds(columns))
-        if key not in self._is_steady:
-            # What is made up may be where a loss is not defined.
-            with self._backend.silenced():
-                self._is_steady[key] = self._try_places(params, columns, rows)
-        if not self._is_steady[key]:
+        is_new = key not in self._known
+        if is_new:
+            self._known[key] = self._found_out(params, columns, rows)
+        program, known = self._known[key]
+        if not known.is_steady:
             raise UnsteadyError(
                 f"on {self._backend.name} the loss of a sample depends on its place among {rows}, in the last bits: "
                 "give micro_batch=1, or exact=False"
             )
-        alike = self._alike.setdefault(key, {1: True})
-        ladder = [1]
+        alike, ladder = known.alike, [1]
         for k in reversed(_rungs(rows)[:-1]):
             if k * rows <= columns[0].shape[0] and _fits(columns, k * rows):
                 if k not in alike:
                     alike[k] = self._is_alike(params, columns, rows, k, ladder[0])
+                    is_new = True
                 ladder = [k] * alike[k] + ladder
-        return self._joined([self._in_rows(params, x, rows) for x in self._blocks(columns, rows, ladder)], columns)
+        found = self._joined([self._in_rows(params, x, rows) for x in self._blocks(columns, rows, ladder)], columns)
+        if is_new and not self._tells(found):
+            self._known.pop(key, None)
+        elif is_new and program is not None:
+            self._findings.add(program, known)
+        return found
 
     def _in_rows(self, params: _Arrays, block: _Arrays, rows: int) -> Any:
         """Return the losses of a block of whole micro-batches."""
-        xp = self._backend.namespace
-        arguments = [*params, *(xp.reshape(x, (-1, rows, *x.shape[1:])) for x in block)]
-        found = self._steady(*arguments) if (rows, _kinds(block)) in self._alike else run_first(self._steady, arguments)
-        return xp.reshape(found, (block[0].shape[0],))
+        key, arguments = (rows, _kinds(block)), self._arguments(params, block, rows)
+        found = self._steady(*arguments) if key in self._ran else run_first(self._steady, arguments)
+        self._ran.add(key)
+        return self._backend.namespace.reshape(found, (block[0].shape[0],))
+
+    def _arguments(self, params: _Arrays, block: _Arrays, rows: int) -> list[Any]:
+        return [*params, *(self._backend.namespace.reshape(x, (-1, rows, *x.shape[1:])) for x in block)]
 
     # ---- blocks
     def _blocks(self, columns: _Arrays, rows: int, ladder: Sequence[int]) -> Iterator[_Arrays]:
@@ -127,6 +143,31 @@ class MappedLosses:
         return (losses[0] if len(losses) == 1 else xp.concat(losses, axis=0))[: columns[0].shape[0]]
 
     # ---- trying out
+    def _found_out(self, params: _Arrays, columns: _Arrays, rows: int) -> tuple[str | None, Steadiness]:
+        """Return the text of the program for ``rows`` samples, and what is known of it, or is tried now."""
+        program = self._text(params, columns, rows) if self._is_shared else None
+        known = None if program is None else self._findings.get(program)
+        if known is None:
+            # What is made up may be where a loss is not defined.
+            with self._backend.silenced():
+                known = Steadiness(self._try_places(params, columns, rows))
+            if program is not None and not known.is_steady:
+                self._findings.add(program, known)
+        return program, known
+
+    def _text(self, params: _Arrays, columns: _Arrays, rows: int) -> str | None:
+        """Return what the same program has in common wherever it is traced on the same library; None for one that holds
+        arrays of its own, whose values might hide what is tried.
+        """
+        block = [self._filled_up(x[:rows, ...], rows) for x in columns]
+        made = run_first(self._steady.trace, self._arguments(params, block, rows))
+        where = f"{self._backend.namespace.__name__} {self._backend.device_of(columns[0])}"
+        return None if made.captured else f"{where} {to_json(plain(made.traced))}"
+
+    def _tells(self, losses: Any) -> bool:
+        """Say whether trying told anything where losses are these: NaN is NaN at every place."""
+        return bool(self._backend.namespace.any(self._backend.namespace.isfinite(losses)))
+
     def _try_places(self, params: _Arrays, columns: _Arrays, rows: int) -> bool:
         """Say whether a sample's bits stay the same at another place, with other neighbours."""
         count = columns[0].shape[0]

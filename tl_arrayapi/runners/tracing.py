@@ -1,16 +1,15 @@
 """Whether a loss can be mapped over samples: found out by trying."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from tl_arrayapi.autograd.compiled import Compiled
 from tl_arrayapi.errors import NoRuleError, TraceError, WatchedError
 
 __all__ = ["run_first"]
 
 
-def run_first(function: Compiled, arguments: Sequence[Any]) -> Any:
-    """Run a function that maps a loss, for the first time on samples of a kind.
+def run_first(function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+    """Run or trace a compiled function that maps a loss, for the first time on samples of a kind.
 
     Raises NoRuleError, TraceError or WatchedError where that cannot be, whatever the loss or the library raised: the
     loss may do things that are fine with the values of one sample, and the library lack products of many matrices.

@@ -5,8 +5,6 @@ order and without the lines that it came from, followed by the arrays that the l
 """
 
 import hashlib
-import itertools
-from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,8 +14,8 @@ from tl_arrayapi.autograd.namespace import namespace
 from tl_arrayapi.autograd.programs import compiled_program
 from tl_arrayapi.distributed.receipts.values import digest_array
 from tl_arrayapi.errors import NoRuleError, TraceError, WatchedError
-from tl_arrayapi.graph.graph import Atom, Equation, Graph, Var
 from tl_arrayapi.graph.graph_json import to_json
+from tl_arrayapi.graph.plain import plain
 from tl_arrayapi.module import ScalarModule
 
 __all__ = ["Kinds", "program_digest"]
@@ -67,33 +65,4 @@ def _traced(module: ScalarModule, kinds: Kinds) -> tuple[str | None, list[Any]]:
         made = compiled_program(call, specs, namespace(options.xp), options.device)
     except (NoRuleError, TraceError, WatchedError):
         return None, []
-    return to_json(_plain(made.traced)), made.captured
-
-
-def _plain(graph: Graph) -> Graph:
-    """Return a graph without what depends on where and when it was traced: lines, and the numbers of values."""
-    numbers, scopes = itertools.count(), itertools.count()
-    named: dict[Var, Var] = {}
-    scope_of: dict[int, int] = {}
-
-    def made(v: Var) -> Var:
-        named[v] = replace(v, number=next(numbers))
-        return named[v]
-
-    def read(x: Atom) -> Atom:
-        return named[x] if isinstance(x, Var) else x
-
-    def rewritten(equation: Equation) -> Equation:
-        if equation.scope not in scope_of:
-            scope_of[equation.scope] = next(scopes)
-        return replace(
-            equation,
-            operands=tuple(map(read, equation.operands)),
-            results=tuple(map(made, equation.results)),
-            line="",
-            scope=scope_of[equation.scope],
-        )
-
-    inputs, captured = tuple(map(made, graph.inputs)), tuple(map(made, graph.captured))
-    equations = tuple(map(rewritten, graph.equations))
-    return Graph(inputs, captured, equations, tuple(map(read, graph.outputs)))
+    return to_json(plain(made.traced)), made.captured
