@@ -142,7 +142,7 @@ class ScalarModule(Parameters):
         self._requires_grad = list(flags) if flags is not None else [options.requires_grad_by_default] * self._count
         shapes = definition.input_shapes
         self._input_slots = None if shapes is None else self._slots_of(shapes)
-        self._findings: Findings | None = None
+        self._findings = Findings()
         self._is_mapped = True  # until the loss turns out to be one that cannot be mapped over samples
         self._takes_key: bool = definition.signature.takes_key
         self._without_key = {"key": None} if self._takes_key else {}

@@ -157,7 +157,7 @@ def _predicted(
     work = Work(total, -(-total // tasks), sent=sent, read=read, parameters=parameters if others else 0)
     found = simulate(work, costs, workers or 1)
     window = window_pieces(workers or 1, load.chunk * sent)
-    # Those that are done are held, too, until their values are fetched, many at once.
+    # Those that are done are held, too, until so many values are fetched at once: half of that on average.
     held = min(window + FETCHED_AT_ONCE / 2, pieces) / (workers or 1) if sent else 1
     leaves = round(total * sent + work.parameters)
     return Prediction(

@@ -40,9 +40,7 @@ class MappedLosses:
     What is tried out of a program goes to ``findings``, and comes from there where it is known of the same one.
     """
 
-    def __init__(
-        self, problem: Problem, keywords: dict[str, Any], findings: Findings | None, *, fast_kernels: bool
-    ) -> None:
+    def __init__(self, problem: Problem, keywords: dict[str, Any], findings: Findings, *, fast_kernels: bool) -> None:
         count = len(problem.shapes)
 
         def loss(*arguments: Any) -> Any:
@@ -60,8 +58,8 @@ class MappedLosses:
         self._backend = problem.xp.backend
         self._steady = Compiled(mapped(2), reassociate=False)
         self._fast = Compiled(mapped(1), fast_kernels=fast_kernels)
-        self._findings, self._is_shared = findings or Findings(), findings is not None
-        # Of samples of a kind, in so many rows: the text of the program, None where nobody else has it, and what is
+        self._findings = findings
+        # Of samples of a kind, in so many rows: the text of the program, None where it is not for others, and what is
         # known of it.
         self._known: dict[Hashable, tuple[str | None, Steadiness]] = {}
         self._ran: set[Hashable] = set()
@@ -145,7 +143,7 @@ class MappedLosses:
     # ---- trying out
     def _found_out(self, params: _Arrays, columns: _Arrays, rows: int) -> tuple[str | None, Steadiness]:
         """Return the text of the program for ``rows`` samples, and what is known of it, or is tried now."""
-        program = self._text(params, columns, rows) if self._is_shared else None
+        program = self._text(params, columns, rows)
         known = None if program is None else self._findings.get(program)
         if known is None:
             # What is made up may be where a loss is not defined.
@@ -159,7 +157,7 @@ class MappedLosses:
         """Return what the same program has in common wherever it is traced on the same library; None for one that holds
         arrays of its own, whose values might hide what is tried.
         """
-        block = [self._filled_up(x[:rows, ...], rows) for x in columns]
+        block = [self._taken(x, [min(i, x.shape[0] - 1) for i in range(rows)]) for x in columns]
         made = run_first(self._steady.trace, self._arguments(params, block, rows))
         where = f"{self._backend.namespace.__name__} {self._backend.device_of(columns[0])}"
         return None if made.captured else f"{where} {to_json(plain(made.traced))}"
